@@ -1,0 +1,1 @@
+"""The three services: registry, dispatch and ack."""

@@ -1,0 +1,1 @@
+"""The registry: agencies, lists, letters with their numbers and attachments, and the orders that send them round."""

@@ -1,0 +1,66 @@
+"""Settings of the registry."""
+
+from typing import Annotated, Final, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import NoDecode
+
+from shared.settings import ServiceSettings
+
+KEY_MIN_LENGTH: Final = 32
+
+DEFAULT_TYPES: Final = (
+    "application/pdf",
+    "image/png",
+    "image/jpeg",
+    "text/plain",
+    "text/csv",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.oasis.opendocument.text",
+)
+
+
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip().lower() for part in value.split(",") if part.strip())
+
+
+class RegistrySettings(ServiceSettings):
+    """What the registry needs beside the common settings."""
+
+    registry_key_encryption_key: SecretStr = Field(
+        description="Secret (32 characters or more) under which the token-signing key is kept in the database; "
+        "the same in every replica, and needed again after a restore."
+    )
+    registry_storage_url: str = Field(
+        description="Where attachments are kept: `file:///folder` or `s3://bucket/prefix` "
+        "(credentials and endpoint from the usual AWS_* variables)."
+    )
+    registry_token_lifetime: Annotated[int, Field(ge=60, le=86_400)] = Field(
+        default=900, description="Seconds for which an access token is valid."
+    )
+    registry_attachment_max_bytes: Annotated[int, Field(ge=1)] = Field(
+        default=50 * 1024 * 1024, description="Largest attachment, in bytes."
+    )
+    registry_attachments_per_letter: Annotated[int, Field(ge=1, le=500)] = Field(
+        default=50, description="Most attachments of one letter."
+    )
+    registry_attachment_types: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=DEFAULT_TYPES, description="Media types that an attachment may have, separated by commas."
+    )
+    registry_request_max_bytes: Annotated[int, Field(ge=1024)] = Field(
+        default=64 * 1024 * 1024, description="Largest request body other than an attachment, in bytes."
+    )
+    registry_list_max_addressees: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=200_000, description="Most addressees of one list."
+    )
+
+    @model_validator(mode="after")
+    def _registry_relations_hold(self) -> Self:
+        if len(self.registry_key_encryption_key.get_secret_value()) < KEY_MIN_LENGTH:
+            raise ValueError(f"WIAN_REGISTRY_KEY_ENCRYPTION_KEY must have at least {KEY_MIN_LENGTH} characters")
+        if not self.registry_attachment_types:
+            raise ValueError("WIAN_REGISTRY_ATTACHMENT_TYPES must name at least one media type")
+        return self

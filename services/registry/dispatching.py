@@ -1,0 +1,233 @@
+"""Sends a registered letter round: the order, its frozen recipients and the outgoing events are one transaction."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import rfc8785
+import structlog
+from opentelemetry import metrics
+
+from services.registry import problems
+from services.registry.domain.agencies import Agency
+from services.registry.domain.letters import Attachment, Letter, LetterState
+from services.registry.domain.lists import ListHead
+from services.registry.store import agencies, circulars, letters, lists
+from services.registry.store.circulars import Circular
+from shared import outbox
+from shared import problems as shared_problems
+from shared.contracts.events import (
+    RECIPIENTS_PER_MESSAGE,
+    AttachmentLink,
+    CircularDispatched,
+    FrozenRecipient,
+    LetterSummary,
+    Secrecy,
+)
+from shared.ids import new_id
+from shared.links import LinkSigner, Purpose
+from shared.postgres import Connection, Database
+from shared.problems import FieldError, ProblemError
+
+SERVICE: Final = "registry"
+
+log = structlog.stdlib.get_logger(__name__)
+_meter = metrics.get_meter("wian.registry")
+_dispatched = _meter.create_counter("wian.registry.circulars.dispatched", unit="{circular}", description="Circulars sent round.")
+_recipients = _meter.create_counter(
+    "wian.registry.circulars.recipients", unit="{recipient}", description="Recipients of the circulars sent round."
+)
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the sender asks for; `list_id` None means the letter's own list."""
+
+    agency_id: UUID
+    letter_id: UUID
+    list_id: UUID | None
+    idempotency_key: str
+
+    @property
+    def sha256(self) -> bytes:
+        """Hash by which a repeated request is told from another one under the same key."""
+        list_id = None if self.list_id is None else str(self.list_id)
+        return hashlib.sha256(rfc8785.dumps({"dispatch": str(self.letter_id), "list_id": list_id})).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class FileLinks:
+    """Makes the addresses under which recipients fetch attachments."""
+
+    signer: LinkSigner
+    public_url: str
+
+    def link(self, attachment: Attachment) -> AttachmentLink:
+        """The attachment by reference, under a signed address."""
+        return AttachmentLink(
+            attachment_id=attachment.attachment_id,
+            file_name=attachment.file_name,
+            media_type=attachment.media_type,
+            size=attachment.size,
+            sha256=attachment.sha256,
+            url=f"{self.public_url}/f/{self.signer.sign(Purpose.FILE, attachment.attachment_id)}",
+        )
+
+
+async def dispatch_letter(database: Database, order: Order, links: FileLinks) -> Answer:
+    """Carry out `order` and return the answer, or the first answer when the same order came before under its key.
+
+    Raises ProblemError; then nothing was stored, and the key is free.
+    """
+    async with database.transaction() as connection:
+        if not await circulars.claim_key(connection, order.agency_id, order.idempotency_key, order.sha256):
+            return await _first_answer(connection, order)
+        letter = await _registered_letter(connection, order)
+        list_head = await _list_of(connection, order, letter)
+        recipients = await _frozen_recipients(connection, list_head.list_id)
+        circular = _circular(order, letter, list_head)
+        await circulars.insert(connection, circular, recipients)
+        await letters.mark_dispatched(connection, letter.letter_id)
+        header = await _header(connection, circular, letter, links, len(recipients))
+        await outbox.add(connection, SERVICE, chunked(header, recipients))
+        answer = _answer(circular, letter, len(recipients))
+        await circulars.keep_answer(connection, order.agency_id, order.idempotency_key, answer)
+    _dispatched.add(1)
+    _recipients.add(len(recipients))
+    log.info("circular dispatched", circular_id=str(circular.circular_id), recipients=len(recipients))
+    return answer
+
+
+async def _first_answer(connection: Connection, order: Order) -> Answer:
+    kept = await circulars.answer_of_key(connection, order.agency_id, order.idempotency_key)
+    if kept is None:
+        raise LookupError("an Idempotency-Key cannot vanish")
+    if kept.request_sha256 != order.sha256:
+        raise ProblemError(problems.IDEMPOTENCY_KEY_REUSED, "the key was used for another letter or another list")
+    return kept.response
+
+
+async def _registered_letter(connection: Connection, order: Order) -> Letter:
+    letter = await letters.get_for_update(connection, order.letter_id, order.agency_id)
+    if letter is None:
+        raise ProblemError(shared_problems.NOT_FOUND)
+    if letter.state is LetterState.DRAFT:
+        raise ProblemError(problems.LETTER_NOT_REGISTERED)
+    if letter.state is LetterState.DISPATCHED:
+        circular_id = await circulars.circular_of_letter(connection, letter.letter_id)
+        raise ProblemError(problems.LETTER_ALREADY_DISPATCHED, f"circular_id {circular_id}")
+    return letter
+
+
+async def _list_of(connection: Connection, order: Order, letter: Letter) -> ListHead:
+    list_id = order.list_id or letter.list_id
+    if list_id is None:
+        raise ProblemError(problems.LIST_MISSING)
+    head = await lists.get_for_freezing(connection, list_id, order.agency_id)
+    if head is None:
+        detail = f"there is no list {list_id}"
+        raise ProblemError(problems.LIST_UNKNOWN, detail, errors=[FieldError("/list_id", problems.LIST_UNKNOWN.code, detail)])
+    return head
+
+
+async def _frozen_recipients(connection: Connection, list_id: UUID) -> list[FrozenRecipient]:
+    return [
+        FrozenRecipient(
+            recipient_id=new_id(),
+            position=addressee.position,
+            agency_id=addressee.agency_id,
+            title=addressee.title,
+            relay_duty=addressee.relay_duty,
+        )
+        for addressee in await lists.addressees(connection, list_id)
+    ]
+
+
+def _circular(order: Order, letter: Letter, list_head: ListHead) -> Circular:
+    return Circular(
+        circular_id=new_id(),
+        letter_id=letter.letter_id,
+        agency_id=order.agency_id,
+        list_id=list_head.list_id,
+        list_version=list_head.version,
+        deadline=letter.draft.deadline,
+        relay_of_recipient_id=letter.relay_of_recipient_id,
+        dispatched_at=datetime.now(UTC),
+    )
+
+
+async def _header(
+    connection: Connection, circular: Circular, letter: Letter, links: FileLinks, recipient_count: int
+) -> CircularDispatched:
+    sender = await agencies.get(connection, circular.agency_id)
+    if sender is None:
+        raise LookupError("an agency cannot vanish")
+    files = await letters.attachments(connection, letter.letter_id)
+    return _event(circular, sender, summary(letter, [links.link(file) for file in files]), recipient_count)
+
+
+def _event(circular: Circular, sender: Agency, letter: LetterSummary, recipient_count: int) -> CircularDispatched:
+    return CircularDispatched(
+        circular_id=circular.circular_id,
+        sender_agency_id=sender.agency_id,
+        sender_name_th=sender.entry.name_th,
+        sender_name_en=sender.entry.name_en,
+        letter=letter,
+        dispatched_at=circular.dispatched_at,
+        deadline=circular.deadline,
+        relay_of_recipient_id=circular.relay_of_recipient_id,
+        recipient_count=recipient_count,
+        chunk=1,
+        chunks=-(-recipient_count // RECIPIENTS_PER_MESSAGE),
+        recipients=(),
+    )
+
+
+def summary(letter: Letter, attachments: Sequence[AttachmentLink]) -> LetterSummary:
+    """What the other services and the recipients' systems are told; of a secret letter neither subject, text nor files."""
+    draft, number = letter.draft, letter.number
+    if number is None or letter.content_hash is None or draft.date is None:
+        raise ValueError("a draft is not dispatched")
+    told = draft.secrecy is Secrecy.NORMAL
+    return LetterSummary(
+        letter_id=letter.letter_id,
+        number=number.printed,
+        date=draft.date,
+        owner=draft.owner,
+        subject=draft.subject if told else "",
+        salutation=draft.salutation,
+        body=draft.body if told else (),
+        signatory_name=draft.signatory_name,
+        signatory_position=draft.signatory_position,
+        contact_unit=draft.contact_unit,
+        telephone=draft.telephone,
+        speed=draft.speed,
+        secrecy=draft.secrecy,
+        content_hash=letter.content_hash,
+        attachments=tuple(attachments) if told else (),
+    )
+
+
+def chunked(header: CircularDispatched, recipients: Sequence[FrozenRecipient]) -> list[CircularDispatched]:
+    """The event in chunks of at most RECIPIENTS_PER_MESSAGE recipients, each with the whole header."""
+    return [
+        header.model_copy(
+            update={"chunk": start // RECIPIENTS_PER_MESSAGE + 1, "recipients": tuple(recipients[start : start + RECIPIENTS_PER_MESSAGE])}
+        )
+        for start in range(0, len(recipients), RECIPIENTS_PER_MESSAGE)
+    ]
+
+
+def _answer(circular: Circular, letter: Letter, recipient_count: int) -> Answer:
+    return {
+        "circular_id": str(circular.circular_id),
+        "letter_id": str(letter.letter_id),
+        "recipients": recipient_count,
+        "state": LetterState.DISPATCHED.value,
+        "content_hash": letter.content_hash,
+    }

@@ -1,0 +1,108 @@
+"""SQL of dispatch orders, their frozen recipients, and idempotency keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from shared.contracts.events import FrozenRecipient
+from shared.postgres import Connection
+
+CLAIM_KEY: Final = """
+INSERT INTO idempotency_keys (agency_id, key, request_sha256) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING key
+"""
+
+ANSWER_OF_KEY: Final = "SELECT request_sha256, response FROM idempotency_keys WHERE agency_id = $1 AND key = $2"
+
+KEEP_ANSWER: Final = "UPDATE idempotency_keys SET response = $3 WHERE agency_id = $1 AND key = $2"
+
+INSERT: Final = """
+INSERT INTO circulars (circular_id, letter_id, agency_id, list_id, list_version, recipient_count, deadline,
+    relay_of_recipient_id, dispatched_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+"""
+
+CIRCULAR_OF_LETTER: Final = "SELECT circular_id FROM circulars WHERE letter_id = $1"
+
+IS_RECIPIENT: Final = """
+SELECT EXISTS (
+    SELECT FROM circulars c JOIN recipients r ON r.circular_id = c.circular_id WHERE c.letter_id = $1 AND r.agency_id = $2
+)
+"""
+
+HAS_RELAY_DUTY: Final = "SELECT EXISTS (SELECT FROM recipients WHERE recipient_id = $1 AND agency_id = $2 AND relay_duty)"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """What was answered under an Idempotency-Key, and the hash of the request."""
+
+    request_sha256: bytes
+    response: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Circular:
+    """A dispatch order."""
+
+    circular_id: UUID
+    letter_id: UUID
+    agency_id: UUID
+    list_id: UUID
+    list_version: int
+    deadline: datetime | None
+    relay_of_recipient_id: UUID | None
+    dispatched_at: datetime
+
+
+async def claim_key(connection: Connection, agency_id: UUID, key: str, request_sha256: bytes) -> bool:
+    """Take an Idempotency-Key for this transaction, waiting for another that holds it; False when it has an answer."""
+    return await connection.fetchval(CLAIM_KEY, agency_id, key, request_sha256) is not None
+
+
+async def answer_of_key(connection: Connection, agency_id: UUID, key: str) -> KeptAnswer | None:
+    """What was answered under the key."""
+    row = await connection.fetchrow(ANSWER_OF_KEY, agency_id, key)
+    return None if row is None else KeptAnswer(row["request_sha256"], row["response"])
+
+
+async def keep_answer(connection: Connection, agency_id: UUID, key: str, response: dict[str, Any]) -> None:
+    """Keep the answer under the key that this transaction has claimed."""
+    await connection.execute(KEEP_ANSWER, agency_id, key, response)
+
+
+async def insert(connection: Connection, circular: Circular, recipients: Sequence[FrozenRecipient]) -> None:
+    """Store an order with its recipients."""
+    await connection.execute(
+        INSERT,
+        circular.circular_id,
+        circular.letter_id,
+        circular.agency_id,
+        circular.list_id,
+        circular.list_version,
+        len(recipients),
+        circular.deadline,
+        circular.relay_of_recipient_id,
+        circular.dispatched_at,
+    )
+    await connection.copy_records_to_table(
+        "recipients",
+        records=((r.recipient_id, circular.circular_id, r.position, r.agency_id, r.title, r.relay_duty) for r in recipients),
+        columns=("recipient_id", "circular_id", "position", "agency_id", "title", "relay_duty"),
+    )
+
+
+async def circular_of_letter(connection: Connection, letter_id: UUID) -> UUID | None:
+    """The order under which the letter went round."""
+    return await connection.fetchval(CIRCULAR_OF_LETTER, letter_id)
+
+
+async def is_recipient(connection: Connection, letter_id: UUID, agency_id: UUID) -> bool:
+    """Whether the letter went to this agency."""
+    return await connection.fetchval(IS_RECIPIENT, letter_id, agency_id)
+
+
+async def has_relay_duty(connection: Connection, recipient_id: UUID, agency_id: UUID) -> bool:
+    """Whether this recipient is the agency itself, with a duty to pass the circular on."""
+    return await connection.fetchval(HAS_RELAY_DUTY, recipient_id, agency_id)

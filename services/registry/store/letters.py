@@ -1,0 +1,207 @@
+"""SQL of letters and attachments."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from services.registry.domain.letters import (
+    Attachment,
+    Draft,
+    FrozenContent,
+    Letter,
+    LetterState,
+    draft_from_json,
+    draft_to_json,
+)
+from services.registry.domain.numbering import IssuedNumber, Series, SeriesKey
+from shared.postgres import Connection, Row
+
+INSERT: Final = """
+INSERT INTO letters (letter_id, agency_id, register_id, content, list_id, relay_of_recipient_id)
+VALUES ($1, $2, $3, $4, $5, $6)
+"""
+
+UPDATE_DRAFT: Final = """
+UPDATE letters SET register_id = $2, content = $3, list_id = $4, relay_of_recipient_id = $5,
+    version = version + 1, updated_at = now()
+WHERE letter_id = $1 AND state = 'draft'
+"""
+
+GET: Final = """
+SELECT letter_id, agency_id, register_id, state, version, content, list_id, relay_of_recipient_id,
+    year_be, series, running, number, content_hash, updated_at
+FROM letters WHERE letter_id = $1
+"""
+
+GET_FOR_UPDATE: Final = """
+SELECT letter_id, agency_id, register_id, state, version, content, list_id, relay_of_recipient_id,
+    year_be, series, running, number, content_hash, updated_at
+FROM letters WHERE letter_id = $1 AND agency_id = $2 FOR UPDATE
+"""
+
+PAGE: Final = """
+SELECT letter_id, agency_id, register_id, state, version, content, list_id, relay_of_recipient_id,
+    year_be, series, running, number, content_hash, updated_at
+FROM letters
+WHERE agency_id = $1 AND ($2::uuid IS NULL OR letter_id < $2) AND ($3::text IS NULL OR state = $3)
+ORDER BY letter_id DESC LIMIT $4
+"""
+
+CANONICAL: Final = "SELECT canonical FROM letters WHERE letter_id = $1"
+
+REGISTER: Final = """
+UPDATE letters SET state = 'registered', year_be = $2, series = $3, running = $4, number = $5, canonical = $6,
+    content_hash = $7, registered_at = now(), updated_at = now()
+WHERE letter_id = $1 AND state = 'draft'
+"""
+
+MARK_DISPATCHED: Final = """
+UPDATE letters SET state = 'dispatched', updated_at = now() WHERE letter_id = $1 AND state = 'registered'
+"""
+
+INSERT_ATTACHMENT: Final = """
+INSERT INTO attachments (attachment_id, letter_id, position, file_name, media_type, size, sha256)
+SELECT $1, $2, coalesce(max(position), 0) + 1, $3, $4, $5, $6 FROM attachments WHERE letter_id = $2
+"""
+
+ATTACHMENTS: Final = """
+SELECT attachment_id, file_name, media_type, size, sha256 FROM attachments WHERE letter_id = $1 ORDER BY position
+"""
+
+GET_ATTACHMENT: Final = """
+SELECT attachment_id, file_name, media_type, size, sha256, letter_id FROM attachments WHERE attachment_id = $1
+"""
+
+DELETE_ATTACHMENT: Final = "DELETE FROM attachments WHERE attachment_id = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAttachment:
+    """An attachment and the letter that it goes with."""
+
+    attachment: Attachment
+    letter_id: UUID
+
+
+async def insert(
+    connection: Connection,
+    *,
+    letter_id: UUID,
+    agency_id: UUID,
+    register_id: UUID,
+    draft: Draft,
+    list_id: UUID | None,
+    relay_of_recipient_id: UUID | None,
+) -> None:
+    """Store a draft."""
+    await connection.execute(INSERT, letter_id, agency_id, register_id, draft_to_json(draft), list_id, relay_of_recipient_id)
+
+
+async def update_draft(
+    connection: Connection,
+    *,
+    letter_id: UUID,
+    register_id: UUID,
+    draft: Draft,
+    list_id: UUID | None,
+    relay_of_recipient_id: UUID | None,
+) -> None:
+    """Store a draft's new content; a letter that is no draft stays as it is."""
+    await connection.execute(UPDATE_DRAFT, letter_id, register_id, draft_to_json(draft), list_id, relay_of_recipient_id)
+
+
+async def get(connection: Connection, letter_id: UUID) -> Letter | None:
+    """The letter, whosever it is: the caller checks who may read it."""
+    row = await connection.fetchrow(GET, letter_id)
+    return None if row is None else _letter(row)
+
+
+async def get_for_update(connection: Connection, letter_id: UUID, agency_id: UUID) -> Letter | None:
+    """The letter, if it is this agency's; nobody else changes it until the transaction ends."""
+    row = await connection.fetchrow(GET_FOR_UPDATE, letter_id, agency_id)
+    return None if row is None else _letter(row)
+
+
+async def page(
+    connection: Connection, agency_id: UUID, *, after: UUID | None, state: LetterState | None, limit: int
+) -> list[Letter]:
+    """Up to `limit` of the agency's letters, newest first."""
+    return [_letter(row) for row in await connection.fetch(PAGE, agency_id, after, state, limit)]
+
+
+async def canonical(connection: Connection, letter_id: UUID) -> bytes | None:
+    """The frozen bytes of a registered letter."""
+    return await connection.fetchval(CANONICAL, letter_id)
+
+
+async def register(connection: Connection, letter_id: UUID, number: IssuedNumber, content: FrozenContent) -> None:
+    """Give a draft its number and its frozen content."""
+    await connection.execute(
+        REGISTER,
+        letter_id,
+        number.key.year_be,
+        number.key.series.value,
+        number.running,
+        number.printed,
+        content.canonical,
+        content.sha256,
+    )
+
+
+async def mark_dispatched(connection: Connection, letter_id: UUID) -> None:
+    """Note that a registered letter has gone round."""
+    await connection.execute(MARK_DISPATCHED, letter_id)
+
+
+async def insert_attachment(connection: Connection, letter_id: UUID, attachment: Attachment) -> None:
+    """Store an attachment behind those that the letter has; the letter is locked by the caller."""
+    await connection.execute(
+        INSERT_ATTACHMENT,
+        attachment.attachment_id,
+        letter_id,
+        attachment.file_name,
+        attachment.media_type,
+        attachment.size,
+        attachment.sha256,
+    )
+
+
+async def attachments(connection: Connection, letter_id: UUID) -> list[Attachment]:
+    """The letter's attachments in the order in which they came."""
+    return [_attachment(row) for row in await connection.fetch(ATTACHMENTS, letter_id)]
+
+
+async def get_attachment(connection: Connection, attachment_id: UUID) -> StoredAttachment | None:
+    """The attachment, whosever it is: the caller checks who may read it."""
+    row = await connection.fetchrow(GET_ATTACHMENT, attachment_id)
+    return None if row is None else StoredAttachment(_attachment(row), row["letter_id"])
+
+
+async def delete_attachment(connection: Connection, attachment_id: UUID) -> None:
+    """Remove an attachment's row."""
+    await connection.execute(DELETE_ATTACHMENT, attachment_id)
+
+
+def _attachment(row: Row) -> Attachment:
+    return Attachment(row["attachment_id"], row["file_name"], row["media_type"], row["size"], row["sha256"])
+
+
+def _letter(row: Row) -> Letter:
+    content: dict[str, Any] = row["content"]
+    number: IssuedNumber | None = None
+    if row["number"] is not None:
+        key = SeriesKey(row["register_id"], row["year_be"], Series(row["series"]))
+        number = IssuedNumber(key, row["running"], row["number"])
+    return Letter(
+        letter_id=row["letter_id"],
+        agency_id=row["agency_id"],
+        register_id=row["register_id"],
+        state=LetterState(row["state"]),
+        version=row["version"],
+        draft=draft_from_json(content),
+        list_id=row["list_id"],
+        relay_of_recipient_id=row["relay_of_recipient_id"],
+        number=number,
+        content_hash=row["content_hash"],
+        updated_at=row["updated_at"],
+    )

@@ -1,0 +1,200 @@
+"""Every event that crosses the broker, as past-tense, versioned types."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import ClassVar, Final
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.contracts.envelope import Event
+
+# A message stays small however long the list is.
+RECIPIENTS_PER_MESSAGE: Final = 500
+
+
+class Speed(StrEnum):
+    """ชั้นความเร็ว, Regulation ข้อ 28."""
+
+    NORMAL = "normal"  # ปกติ
+    URGENT = "urgent"  # ด่วน
+    VERY_URGENT = "very_urgent"  # ด่วนมาก
+    MOST_URGENT = "most_urgent"  # ด่วนที่สุด
+
+
+class Secrecy(StrEnum):
+    """ชั้นความลับ that may travel electronically; ลับที่สุด never enters (ข้อ 29)."""
+
+    NORMAL = "normal"  # ปกติ
+    CONFIDENTIAL = "confidential"  # ลับ
+    SECRET = "secret"  # ลับมาก  # noqa: S105
+
+
+class Channel(StrEnum):
+    """A way to hand a letter over."""
+
+    WEBHOOK = "webhook"
+    EMAIL = "email"
+    INBOX = "inbox"
+
+
+class HandOverGrade(StrEnum):
+    """How much a hand-over proves: `transport` the other system took it, `blind` relayed without proof."""
+
+    BLIND = "blind"
+    TRANSPORT = "transport"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class AttachmentLink(_Part):
+    """An attachment by reference; `sha256` is lower-case hex, `size` bytes, `url` needs a token or is signed."""
+
+    attachment_id: UUID
+    file_name: str
+    media_type: str
+    size: int
+    sha256: str
+
+
+class LetterSummary(_Part):
+    """What recipients are told of a letter. `subject`, `body` and `attachments` are empty when it is secret.
+
+    `content_hash` is the SHA-256 (lower-case hex) of the frozen letter's canonical JSON (RFC 8785).
+    """
+
+    letter_id: UUID
+    number: str  # as printed: สค ๐๐๑๗.๑/ว ๑๕๑๒๓
+    date: date
+    owner: str  # ส่วนราชการเจ้าของหนังสือ
+    subject: str  # เรื่อง
+    salutation: str  # เรียน
+    body: tuple[str, ...]
+    signatory_name: str
+    signatory_position: str
+    contact_unit: str
+    telephone: str
+    speed: Speed
+    secrecy: Secrecy
+    content_hash: str
+    attachments: tuple[AttachmentLink, ...]
+
+
+class FrozenRecipient(_Part):
+    """One addressee of a dispatched circular. `position` counts from 1 in list order."""
+
+    recipient_id: UUID
+    position: int
+    agency_id: UUID
+    title: str
+    relay_duty: bool
+
+
+class AgencySaved(Event):
+    """An agency was created or changed; the higher `version` wins."""
+
+    TYPE: ClassVar[str] = "registry.agency.saved.v1"
+
+    agency_id: UUID
+    version: int
+    code: str
+    name_th: str
+    name_en: str
+    kind: str
+    email: str | None
+
+
+class CircularDispatched(Event):
+    """One chunk of a dispatched circular. Each chunk carries the whole header, so chunks may come in any order."""
+
+    TYPE: ClassVar[str] = "registry.circular.dispatched.v1"
+
+    circular_id: UUID
+    sender_agency_id: UUID
+    sender_name_th: str
+    sender_name_en: str
+    letter: LetterSummary
+    dispatched_at: datetime
+    deadline: datetime | None
+    # The recipient of an earlier circular whose relay duty this circular fulfils.
+    relay_of_recipient_id: UUID | None
+    recipient_count: int
+    chunk: int  # from 1
+    chunks: int
+    recipients: tuple[FrozenRecipient, ...]
+
+
+class HandOver(_Part):
+    delivery_id: UUID
+    recipient_id: UUID
+    circular_id: UUID
+    channel: Channel
+    grade: HandOverGrade
+    handed_over_at: datetime
+    attempts: int
+
+
+class DeliveriesHandedOver(Event):
+    """Deliveries that were handed over. A hand-over is not an acknowledgment."""
+
+    TYPE: ClassVar[str] = "dispatch.deliveries.handed_over.v1"
+
+    items: tuple[HandOver, ...]
+
+
+class Failure(_Part):
+    delivery_id: UUID
+    recipient_id: UUID
+    circular_id: UUID
+    reason: str
+    detail: str
+    failed_at: datetime
+    attempts: int
+
+
+class DeliveriesUndeliverable(Event):
+    """Deliveries that ended without a hand-over, with the reason."""
+
+    TYPE: ClassVar[str] = "dispatch.deliveries.undeliverable.v1"
+
+    items: tuple[Failure, ...]
+
+
+class RecipientRegistered(Event):
+    """A recipient registered the letter: the receive number is known."""
+
+    TYPE: ClassVar[str] = "ack.recipient.registered.v1"
+
+    recipient_id: UUID
+    circular_id: UUID
+    agency_id: UUID
+    letter_id: UUID
+    receive_number: str
+    receive_date: date
+    recorded_at: datetime
+
+
+class RecipientRejected(Event):
+    """A recipient refused the letter or says that it is misaddressed."""
+
+    TYPE: ClassVar[str] = "ack.recipient.rejected.v1"
+
+    recipient_id: UUID
+    circular_id: UUID
+    agency_id: UUID
+    letter_id: UUID
+    reason: str
+    text: str
+    recorded_at: datetime
+
+
+EVENT_TYPES: Final[tuple[type[Event], ...]] = (
+    AgencySaved,
+    CircularDispatched,
+    DeliveriesHandedOver,
+    DeliveriesUndeliverable,
+    RecipientRegistered,
+    RecipientRejected,
+)

@@ -1,0 +1,90 @@
+"""Inbox: applies an event once, however often the broker delivers it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol, TypeVar
+from uuid import UUID
+
+import structlog
+from opentelemetry.trace import SpanKind
+from pydantic import ValidationError
+
+from shared import postgres, telemetry
+from shared.broker import Incoming, Verdict
+from shared.contracts.envelope import Envelope, Event
+from shared.postgres import Connection, Database
+
+MARK_APPLIED: Final = """
+INSERT INTO inbox (consumer, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING message_id
+"""
+
+PRUNE: Final = "DELETE FROM inbox WHERE applied_at < now() - $1"
+
+# While the database is away a message is kept in hand: handing it back would only wear out its delivery limit.
+DATABASE_PAUSE: Final = 0.5
+
+log = structlog.stdlib.get_logger(__name__)
+E = TypeVar("E", bound=Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What the envelope says beside the payload."""
+
+    message_id: UUID
+    time: datetime
+    traceparent: str | None
+
+
+class Route(Protocol):
+    """Reads one event type's payload and applies it."""
+
+    async def __call__(self, connection: Connection, data: object, meta: Meta) -> None: ...
+
+
+def route(payload: type[E], apply: Callable[[Connection, E, Meta], Awaitable[None]]) -> tuple[str, Route]:
+    """An entry of the routing table: `apply` runs in one transaction with the inbox mark."""
+
+    async def call(connection: Connection, data: object, meta: Meta) -> None:
+        await apply(connection, payload.model_validate(data), meta)
+
+    return payload.TYPE, call
+
+
+class EventHandler:
+    """A broker handler that routes events by type and applies each in one transaction with its inbox mark."""
+
+    def __init__(self, database: Database, *, consumer: str, routes: Mapping[str, Route]) -> None:
+        self._database = database
+        self._consumer = consumer
+        self._routes = routes
+
+    async def __call__(self, message: Incoming) -> Verdict:
+        try:
+            envelope = Envelope.model_validate_json(message.body)
+            apply = self._routes[envelope.type]
+        except (ValidationError, KeyError) as error:
+            log.error("message cannot be read", consumer=self._consumer, message_id=message.message_id, error=repr(error)[:500])
+            return Verdict.DEAD
+        meta = Meta(envelope.id, envelope.time, envelope.traceparent)
+        with telemetry.span(f"process {envelope.type}", kind=SpanKind.CONSUMER, parent=envelope.traceparent):
+            return await self._apply(apply, envelope, meta)
+
+    async def _apply(self, apply: Route, envelope: Envelope, meta: Meta) -> Verdict:
+        while True:
+            try:
+                async with self._database.transaction() as connection:
+                    if await connection.fetchval(MARK_APPLIED, self._consumer, envelope.id) is None:
+                        log.info("message was applied before", consumer=self._consumer, message_id=str(envelope.id))
+                        return Verdict.DONE
+                    await apply(connection, envelope.data, meta)
+                log.info("message applied", consumer=self._consumer, type=envelope.type, message_id=str(envelope.id))
+                return Verdict.DONE
+            except ValidationError as error:
+                log.error("payload cannot be read", consumer=self._consumer, message_id=str(envelope.id), error=repr(error)[:500])
+                return Verdict.DEAD
+            except postgres.Unavailable as error:
+                log.warning("message waits for the database", consumer=self._consumer, error=repr(error))
+                await asyncio.sleep(DATABASE_PAUSE)

@@ -1,0 +1,114 @@
+"""Runs all workers of a process under one TaskGroup: SIGTERM asks, the grace period cancels, any failure ends it."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Generator, Sequence
+from typing import Protocol
+
+import structlog
+import uvicorn
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Worker(Protocol):
+    """Something that runs until it is asked to stop."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then finish what is in hand and return."""
+        ...
+
+
+class Probe(Protocol):
+    """One condition of readiness."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def problem(self) -> str | None:
+        """None when all is well, otherwise one sentence that says what is not."""
+        ...
+
+
+class HttpServer:
+    """An ASGI application served until the process is asked to stop; `port` is known once `started` is set."""
+
+    name = "http"
+
+    def __init__(self, app: object, *, host: str, port: int, grace: float = 5.0) -> None:
+        config = uvicorn.Config(
+            app,  # pyright: ignore[reportArgumentType]
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=int(grace),
+        )
+        self._server = _QuietServer(config)
+        self.started = asyncio.Event()
+        self.port = port
+
+    async def run(self, stop: asyncio.Event) -> None:
+        serving = asyncio.create_task(self._server.serve())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not self._server.started and not serving.done():
+                await asyncio.sleep(0.01)
+            if self._server.started:
+                self.port = self._server.servers[0].sockets[0].getsockname()[1]
+                self.started.set()
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._server.should_exit = True
+            stopping.cancel()
+            await serving
+        if not stop.is_set():
+            raise RuntimeError("the HTTP server ended by itself")
+
+
+class _QuietServer(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        # Signals belong to the process, not to one of its workers.
+        yield
+
+
+async def pause(seconds: float, stop: asyncio.Event) -> None:
+    """Wait for `seconds`, or less when asked to stop."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def run_workers(workers: Sequence[Worker], stop: asyncio.Event, *, grace: float) -> None:
+    """Run `workers` until `stop` is set; one that fails ends all, and its exception is raised.
+
+    After `stop`, workers have `grace` seconds to finish; then they are cancelled.
+    """
+    tasks: list[asyncio.Task[None]] = []
+    async with asyncio.TaskGroup() as group:
+        tasks.extend(group.create_task(worker.run(stop), name=worker.name) for worker in workers)
+        log.info("started", workers=[worker.name for worker in workers])
+        stopping = group.create_task(stop.wait())
+        await stopping
+        log.info("stopping", grace=grace)
+        _, unfinished = await asyncio.wait(tasks, timeout=grace)
+        for task in unfinished:
+            log.warning("worker cancelled: the grace period is over", worker=task.get_name())
+            task.cancel()
+    log.info("stopped")

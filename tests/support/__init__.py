@@ -1,0 +1,1 @@
+"""What tests share: waiting on a condition, and tokens signed for tests."""

@@ -1,0 +1,100 @@
+"""The command line: ``wian demo``, ``wian up``, ``wian serve``, ``wian migrate``, ``wian operator``."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, Final
+
+from cyclopts import App
+
+from wian.embedded.errors import EmbeddedServerError
+
+INTERRUPTED: Final = 130
+
+app = App(name="wian", help="Wian (เวียน): official circulars go round, and the sender knows who has received them.")
+
+
+@app.command
+def demo() -> int:
+    """Play the real letter's story on a system of its own, then stop it."""
+    from wian.demo.run import demo as run_demo
+
+    return _run_until_interrupted(run_demo(stay=False))
+
+
+@app.command
+def up() -> int:
+    """Play the story and leave the system running, with its data, until Ctrl-C."""
+    from wian.demo.run import demo as run_demo
+
+    return _run_until_interrupted(run_demo(stay=True))
+
+
+@app.command
+def serve(*, dispatch_worker: bool = True) -> None:
+    """Run the three services in one process, with settings from the environment.
+
+    Parameters
+    ----------
+    dispatch_worker
+        Send the deliveries in this process too; --no-dispatch-worker leaves them to ``python -m services.dispatch worker``.
+    """
+    from wian.all_in_one import serve as run_services
+
+    asyncio.run(run_services(dispatch_worker=dispatch_worker))
+
+
+@app.command
+def migrate() -> None:
+    """Bring the schemas of all three services up to date."""
+    from wian.all_in_one import REGISTRY, migrate_all
+
+    settings = REGISTRY.settings()  # pyright: ignore[reportCallIssue] - the values come from the environment
+    asyncio.run(migrate_all(settings.postgres_dsn.get_secret_value()))
+
+
+@app.command
+def operator() -> None:
+    """Make a client for the operator of the exchange and print its id and secret, once."""
+    from services.registry.operator import bootstrap_operator
+    from shared import postgres
+    from wian.all_in_one import REGISTRY
+
+    settings = REGISTRY.settings()  # pyright: ignore[reportCallIssue] - the values come from the environment
+
+    async def make() -> tuple[str, str]:
+        dsn = settings.postgres_dsn.get_secret_value()
+        async with postgres.open_database(dsn, service="registry", pool_size=2) as database:
+            return await bootstrap_operator(database)
+
+    client_id, secret = asyncio.run(make())
+    print(f"client_id={client_id}\nclient_secret={secret}")
+
+
+def _run_until_interrupted(work: Coroutine[Any, Any, int]) -> int:
+    """Run `work`; SIGINT and SIGTERM cancel it, so that whatever it started is stopped in order."""
+
+    async def cancellable() -> int:
+        task = asyncio.ensure_future(work)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        return await task
+
+    with suppress(asyncio.CancelledError):
+        try:
+            return asyncio.run(cancellable())
+        except EmbeddedServerError as error:
+            print(error, file=sys.stderr)
+            return 1
+    return INTERRUPTED
+
+
+def main() -> None:
+    """Entry point of the ``wian`` script."""
+    sys.exit(app())
+
+
+if __name__ == "__main__":
+    main()

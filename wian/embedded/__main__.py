@@ -1,0 +1,45 @@
+"""`python -m wian.embedded`: start both servers, print their addresses as one line of JSON, and wait to be stopped."""
+
+import asyncio
+import json
+import signal
+import sys
+from dataclasses import asdict
+
+from wian.embedded.errors import EmbeddedServerError
+from wian.embedded.servers import servers
+
+
+async def _serve() -> None:
+    asked_to_stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    started = False
+
+    def stop() -> None:
+        asked_to_stop.set()
+        if not started and task is not None:
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    async with servers() as running:
+        started = True
+        print(json.dumps(asdict(running.addresses)), flush=True)
+        await asked_to_stop.wait()
+
+
+def main() -> int:
+    try:
+        asyncio.run(_serve())
+    except EmbeddedServerError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except asyncio.CancelledError:
+        print("Stopped before the servers were ready.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

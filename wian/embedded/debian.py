@@ -1,0 +1,105 @@
+"""RabbitMQ from Debian's packages, unpacked into a folder: no root, nothing installed on the system."""
+
+import asyncio
+import os
+import platform
+import re
+import shutil
+import stat
+from pathlib import Path
+from typing import Final
+
+from wian.embedded.errors import CommandFailed, ServerUnavailable
+from wian.embedded.folders import locked
+from wian.embedded.processes import run_command
+
+_PACKAGE: Final = "rabbitmq-server"
+_OURS_EVEN_IF_INSTALLED: Final = re.compile(r"^Package: (rabbitmq-server|erlang-\S+)$", re.MULTILINE)
+_TOOLS: Final = ("apt-get", "dpkg-deb")
+
+# Debian's script names /usr/lib/erlang whatever the folder it lies in; this one asks where it lies.
+_RELOCATABLE_ERL: Final = """\
+#!/bin/sh
+here=$(dirname "$(readlink -f "$0")")
+ROOTDIR=${here%%/lib/erlang/*}/lib/erlang
+BINDIR=$(echo "$ROOTDIR"/erts-*/bin)
+EMU=beam
+PROGNAME=erl
+export ROOTDIR BINDIR EMU PROGNAME
+exec "$BINDIR/erlexec" ${1+"$@"}
+"""
+
+
+def _rabbitmq_folder(home: Path) -> Path:
+    # A system upgraded to its next release gets the packages of that release.
+    system = platform.freedesktop_os_release()
+    return home / "cache" / f"{_PACKAGE}-{system['ID']}-{system.get('VERSION_ID', 'unstable')}-{platform.machine()}"
+
+
+def check_rabbitmq_can_be_had(home: Path) -> None:
+    """Raise, before anything is started, when there is neither an unpacked RabbitMQ nor a way to fetch one."""
+    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    if missing and not (platform.system() == "Linux" and _rabbitmq_folder(home).exists()):
+        raise ServerUnavailable(
+            f"RabbitMQ is fetched with Debian's {missing[0]}, which is not on the PATH: "
+            "set WIAN_AMQP_URL to the address of a RabbitMQ server, version 3.10 or later."
+        )
+
+
+async def unpacked_rabbitmq(home: Path) -> Path:
+    """The root of a file tree with RabbitMQ and Erlang; fetched the first time, about 35 MB."""
+    folder = _rabbitmq_folder(home)
+    if folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    async with locked(folder.with_suffix(".lock")):
+        if not folder.exists():
+            partial = folder.with_suffix(".partial")
+            shutil.rmtree(partial, ignore_errors=True)  # a fetch that was interrupted
+            partial.mkdir()
+            await _fetch(partial / "apt")
+            await _unpack(partial / "apt/archives", partial / "tree")
+            (partial / "tree").rename(folder)
+            shutil.rmtree(partial)
+    return folder
+
+
+async def _fetch(workspace: Path) -> None:
+    """Let apt work out and download the packages this system lacks, with lists and a cache of our own."""
+    for name in ("lists/partial", "archives/partial"):
+        (workspace / name).mkdir(parents=True)
+    installed = Path("/var/lib/dpkg/status").read_text(encoding="utf-8", errors="replace").split("\n\n")
+    status = workspace / "status"
+    status.write_text("\n\n".join(package for package in installed if not _OURS_EVEN_IF_INSTALLED.search(package)), encoding="utf-8")
+    options = {
+        "Dir::State::lists": workspace / "lists",
+        "Dir::State::status": status,
+        "Dir::Cache": workspace,
+        "Dir::Cache::archives": workspace / "archives",
+        "Debug::NoLocking": "true",  # the locks are the system's; our folder has a lock of its own
+        "APT::Sandbox::User": "root",  # apt's own user may not reach our folder
+    }
+    apt = ["apt-get", "--quiet", *(f"--option={name}={value}" for name, value in options.items())]
+    environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        await run_command([*apt, "update"], environment=environment)
+        await run_command([*apt, "--yes", "--no-install-recommends", "--download-only", "install", _PACKAGE], environment=environment)
+    except CommandFailed as error:
+        raise ServerUnavailable(
+            "RabbitMQ could not be fetched from this system's package sources: look at the error below, "
+            f"or set WIAN_AMQP_URL to the address of a RabbitMQ server, version 3.10 or later. {error}"
+        ) from error
+
+
+async def _unpack(archives: Path, tree: Path) -> None:
+    tree.mkdir()
+    turns = asyncio.Semaphore(os.cpu_count() or 1)
+
+    async def unpack(archive: Path) -> None:
+        async with turns:
+            await run_command(["dpkg-deb", "--extract", str(archive), str(tree)])
+
+    await asyncio.gather(*(unpack(archive) for archive in archives.glob("*.deb")))
+    for script in [tree / "usr/lib/erlang/bin/erl", *tree.glob("usr/lib/erlang/erts-*/bin/erl")]:
+        script.write_text(_RELOCATABLE_ERL)
+        script.chmod(script.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)

@@ -1,0 +1,149 @@
+"""A private RabbitMQ, run from Debian's packages unpacked into a folder."""
+
+import os
+import secrets
+import signal
+from pathlib import Path
+from typing import Final
+
+import aio_pika
+
+from wian.embedded.debian import unpacked_rabbitmq
+from wian.embedded.errors import EmbeddedServerError
+from wian.embedded.folders import RunFolder
+from wian.embedded.processes import OwnedProcess, accepts_connections, free_ports, until_ready
+
+START_SECONDS: Final = 90.0
+STOP_SECONDS: Final = 30.0
+
+_USER: Final = "wian"
+
+
+class EmbeddedRabbitMQ:
+    """One RabbitMQ node on the loopback interface, with its own Erlang port mapper and one administrator, `wian`."""
+
+    def __init__(self, run: RunFolder, home: Path) -> None:
+        self._port, self._mapper_port, self._distribution_port = free_ports(3)
+        self._password = secrets.token_hex(16)
+        self._run = run
+        self._home = home
+        self._folder = run.path / "rabbitmq"
+        self._log = run.logs / "rabbitmq.log"
+        self._node: OwnedProcess | None = None
+        self._mapper: OwnedProcess | None = None
+
+    @property
+    def url(self) -> str:
+        return f"amqp://{_USER}:{self._password}@127.0.0.1:{self._port}/"
+
+    async def start(self) -> None:
+        """Start, on the same port and data as before, and return when a connection succeeds."""
+        if self._node is not None:
+            raise EmbeddedServerError("RabbitMQ is running already.")
+        tree = await unpacked_rabbitmq(self._home)
+        if not self._folder.exists():
+            self._configure()
+        # Erlang would start a port mapper of its own that stays for ever; this one is ours to end.
+        self._mapper = self._spawn(tree, _one(tree, "usr/lib/erlang/erts-*/bin/epmd"), self._run.logs / "epmd.log", signal.SIGKILL)
+        try:
+            server = _one(tree, "usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server")
+            self._node = self._spawn(tree, server, self._log, signal.SIGKILL)
+            await until_ready("RabbitMQ", self._node, self._log, self._answers, START_SECONDS)
+        except BaseException:
+            await self.kill()
+            raise
+
+    async def stop(self) -> None:
+        """Close connections, write what is held in memory and end."""
+        node, self._node = self._node, None
+        if node is not None:
+            await node.end(signal.SIGTERM, STOP_SECONDS)
+        await self._end_mapper()
+
+    async def kill(self) -> None:
+        """SIGKILL, as a crash would be; `start` recovers what was durable."""
+        node, self._node = self._node, None
+        if node is not None:
+            await node.kill()
+        await self._end_mapper()
+
+    async def _end_mapper(self) -> None:
+        mapper, self._mapper = self._mapper, None
+        if mapper is not None:
+            await mapper.kill()
+
+    def _spawn(self, tree: Path, program: Path, log: Path, death_signal: signal.Signals) -> OwnedProcess:
+        return OwnedProcess(
+            [str(program)],
+            environment=self._environment(tree),
+            folder=self._folder,
+            log=log,
+            held=[self._run.lock],
+            death_signal=death_signal,
+        )
+
+    def _configure(self) -> None:
+        self._folder.mkdir(mode=0o700)
+        (self._folder / "conf.d").mkdir()
+        (self._folder / "enabled_plugins").write_text("[].\n")
+        cookie = self._folder / ".erlang.cookie"
+        cookie.write_text(secrets.token_hex(16))
+        cookie.chmod(0o400)
+        # A default user of our own means that the well-known guest is never made.
+        (self._folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self._port}\n"
+            f"default_user = {_USER}\n"
+            f"default_pass = {self._password}\n"
+            "default_user_tags.administrator = true\n"
+            "vm_memory_high_watermark.absolute = 1GiB\n"
+            "disk_free_limit.absolute = 100MB\n"
+        )
+
+    def _environment(self, tree: Path) -> dict[str, str]:
+        # Nothing of the caller's but PATH: RABBITMQ_* and ERL_* variables would change what is started.
+        folder = self._folder
+        unpacked = [tree / name for name in ("usr/bin", "bin", "usr/sbin", "sbin")]
+        libraries = [str(found) for pattern in ("usr/lib/*-linux-*", "lib/*-linux-*") for found in tree.glob(pattern)]
+        return {
+            "PATH": ":".join([str(tree / "usr/lib/erlang/bin"), os.environ.get("PATH", os.defpath), *map(str, unpacked)]),
+            "LD_LIBRARY_PATH": ":".join(libraries),
+            "HOME": str(folder),
+            "LANG": "C.UTF-8",
+            "ERL_EPMD_PORT": str(self._mapper_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_CRASH_DUMP": str(self._run.logs / "erl_crash.dump"),
+            "RABBITMQ_NODENAME": "wian@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self._port),
+            "RABBITMQ_DIST_PORT": str(self._distribution_port),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(self._run.logs),
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq"),
+            "RABBITMQ_CONFIG_FILES": str(folder / "conf.d"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "generated"),
+            "RABBITMQ_SCHEMA_DIR": str(folder / "schema"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
+            # Makes the script turn into the server instead of waiting for it: the process we hold is the server.
+            "RUNNING_UNDER_SYSTEMD": "true",
+        }
+
+    async def _answers(self) -> bool:
+        if not await accepts_connections(self._port):  # aio-pika would log every refusal as an error
+            return False
+        try:
+            connection = await aio_pika.connect(self.url, timeout=5)
+        except (OSError, TimeoutError, aio_pika.exceptions.AMQPError):
+            return False
+        await connection.close()
+        return True
+
+
+def _one(tree: Path, pattern: str) -> Path:
+    """The only path that matches: the pattern stands for a version."""
+    (found,) = tree.glob(pattern)
+    return found
