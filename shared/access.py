@@ -79,8 +79,9 @@ def keys_from_url(url: str) -> KeySource:
 class TokenVerifier:
     """Checks access tokens by itself; the keys are fetched once and again when a token names an unknown one."""
 
-    def __init__(self, source: KeySource, *, issuer: str, audience: str) -> None:
+    def __init__(self, source: KeySource, *, issuer: str, audience: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._source = source
+        self._clock = clock
         self._claims = jwt.JWTClaimsRegistry(
             leeway=CLOCK_LEEWAY,
             iss={"essential": True, "value": issuer},
@@ -118,7 +119,7 @@ class TokenVerifier:
 
     async def _refresh(self, known: KeySet | None) -> KeySet:
         async with self._lock:
-            if self._keys is not None and (self._keys is not known or time.monotonic() - self._fetched_at < KEY_REFRESH_PAUSE):
+            if self._keys is not None and (self._keys is not known or self._clock() - self._fetched_at < KEY_REFRESH_PAUSE):
                 return self._keys
             try:
                 self._keys = await self._source()
@@ -126,7 +127,7 @@ class TokenVerifier:
                 log.warning("token keys cannot be read", error=repr(error))
                 if self._keys is None:
                     raise ProblemError(problems.UNAVAILABLE, "the token keys cannot be read", retry_after=2) from error
-            self._fetched_at = time.monotonic()
+            self._fetched_at = self._clock()
             assert self._keys is not None
             return self._keys
 

@@ -114,6 +114,7 @@ class Publisher:
         self._timeout = timeout
         self._lock = asyncio.Lock()
         self._connection: AbstractConnection | None = None
+        self._channel: AbstractChannel | None = None
         self._exchanges: dict[Exchange, AbstractExchange] = {}
 
     async def publish(self, messages: Sequence[Outgoing]) -> list[Exception | None]:
@@ -149,8 +150,9 @@ class Publisher:
 
     async def _open(self) -> dict[Exchange, AbstractExchange]:
         async with self._lock:
-            if self._connection is not None and not self._connection.is_closed:
+            if self._channel is not None and not self._channel.is_closed:
                 return self._exchanges
+            await self.close()
             connection = await aio_pika.connect(self._url, timeout=CONNECT_TIMEOUT)
             try:
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
@@ -161,12 +163,12 @@ class Publisher:
             except BaseException:
                 await connection.close()
                 raise
-            self._connection = connection
+            self._connection, self._channel = connection, channel
             return self._exchanges
 
     async def close(self) -> None:
         """Close the connection; the next publish opens another."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._channel = self._connection, None, None
         if connection is not None:
             try:
                 await connection.close()

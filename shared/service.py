@@ -1,7 +1,7 @@
 """How a service is run: one command whose role is `api`, `worker`, `all` or `migrate`."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -46,10 +46,14 @@ class Service(Generic[S]):
     migrations: Path
     open: Callable[[S], AbstractAsyncContextManager[Parts]]
 
+    def open_with(self, values: Mapping[str, object]) -> AbstractAsyncContextManager[Parts]:
+        """Open with settings from `values` by field name, and from the environment for what they leave out."""
+        return self.open(self.settings.model_validate(values))
+
 
 async def run_service(service: Service[S], role: Role) -> None:
     """Run `service` with settings from the environment until SIGTERM or SIGINT."""
-    settings = service.settings()  # pyright: ignore[reportCallIssue] - the values come from the environment
+    settings = service.settings.from_environment()
     logs.configure(f"{service.name}-{role}", settings.log_level)
     telemetry.configure(f"{service.name}-{role}", settings.otlp_endpoint)
     if role is Role.MIGRATE:

@@ -59,6 +59,11 @@ class ServiceSettings(BaseSettings):
         default=None, description="OpenTelemetry collector (OTLP over HTTP) for traces and metrics; none: not exported."
     )
 
+    @classmethod
+    def from_environment(cls) -> Self:
+        """The settings of this process; raises a ValidationError that names what is missing or contradicts."""
+        return cls.model_validate({})
+
     @field_validator("public_url")
     @classmethod
     def _without_trailing_slash(cls, value: str) -> str:

@@ -27,36 +27,35 @@ async def running_servers() -> AsyncGenerator[Servers]:
         yield running
 
 
+async def _administer(dsn: str, command: str) -> None:
+    # A connection for each command: tests stop and kill the server.
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(command)
+    finally:
+        await connection.close()
+
+
 @pytest.fixture(scope="session")
 async def template_database(running_servers: Servers) -> AsyncGenerator[str]:
     """Name of a database with all migrations applied, from which each test's own is copied."""
+    dsn = running_servers.addresses.postgres_dsn
     name = f"wian_template_{secrets.token_hex(4)}"
-    admin = await asyncpg.connect(running_servers.addresses.postgres_dsn)
-    try:
-        await admin.execute(f"CREATE DATABASE {name}")
-        for service in SERVICES:
-            await migrate(
-                _with_database(running_servers.addresses.postgres_dsn, name),
-                service=service,
-                folder=SERVICES_FOLDER / service / "migrations",
-            )
-        yield name
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await admin.close()
+    await _administer(dsn, f"CREATE DATABASE {name}")
+    for service in SERVICES:
+        await migrate(_with_database(dsn, name), service=service, folder=SERVICES_FOLDER / service / "migrations")
+    yield name
+    await _administer(dsn, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
 async def database_dsn(running_servers: Servers, template_database: str) -> AsyncGenerator[str]:
     """A fresh, migrated database."""
+    dsn = running_servers.addresses.postgres_dsn
     name = f"wian_test_{secrets.token_hex(4)}"
-    admin = await asyncpg.connect(running_servers.addresses.postgres_dsn)
-    try:
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template_database}")
-        yield _with_database(running_servers.addresses.postgres_dsn, name)
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await admin.close()
+    await _administer(dsn, f"CREATE DATABASE {name} TEMPLATE {template_database}")
+    yield _with_database(dsn, name)
+    await _administer(dsn, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def migrate() -> None:
     """Bring the schemas of all three services up to date."""
     from wian.all_in_one import REGISTRY, migrate_all
 
-    settings = REGISTRY.settings()  # pyright: ignore[reportCallIssue] - the values come from the environment
+    settings = REGISTRY.settings.from_environment()
     asyncio.run(migrate_all(settings.postgres_dsn.get_secret_value()))
 
 
@@ -62,7 +62,7 @@ def operator() -> None:
     from shared import postgres
     from wian.all_in_one import REGISTRY
 
-    settings = REGISTRY.settings()  # pyright: ignore[reportCallIssue] - the values come from the environment
+    settings = REGISTRY.settings.from_environment()
 
     async def make() -> tuple[str, str]:
         dsn = settings.postgres_dsn.get_secret_value()

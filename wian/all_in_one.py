@@ -8,8 +8,6 @@ from services.dispatch.app import SERVICE as DISPATCH
 from services.registry.app import SERVICE as REGISTRY
 from shared import logs, migrations, telemetry
 from shared.runtime import HttpServer, Probe, Worker, run_workers, stop_on_signals
-from shared.service import Parts, Service
-from shared.settings import ServiceSettings
 from wian.gateway import Gateway
 
 SERVICES: Final = (REGISTRY, DISPATCH, ACK)
@@ -26,16 +24,12 @@ async def serve(*, dispatch_worker: bool = True) -> None:
 
     Without `dispatch_worker` the deliveries are left to worker processes of their own.
     """
-    settings = REGISTRY.settings()  # pyright: ignore[reportCallIssue] - the values come from the environment
+    settings = REGISTRY.settings.from_environment()
     logs.configure("wian", settings.log_level)
     telemetry.configure("wian", settings.otlp_endpoint)
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
-        parts = {
-            REGISTRY.name: await _open(stack, REGISTRY),
-            DISPATCH.name: await _open(stack, DISPATCH),
-            ACK.name: await _open(stack, ACK),
-        }
+        parts = {service.name: await stack.enter_async_context(service.open_with({})) for service in SERVICES}
         working = [part for name, part in parts.items() if dispatch_worker or name != DISPATCH.name]
         workers: list[Worker] = [worker for part in working for worker in part.workers]
         probes: list[Probe] = [probe for part in parts.values() for probe in part.api_probes]
@@ -43,7 +37,3 @@ async def serve(*, dispatch_worker: bool = True) -> None:
         gateway = Gateway({name: part.app for name, part in parts.items()}, probes)
         http = HttpServer(gateway, host=settings.http_host, port=settings.http_port)
         await run_workers([http, *workers], stop, grace=settings.shutdown_grace)
-
-
-async def _open(stack: AsyncExitStack, service: "Service[ServiceSettings]") -> Parts:
-    return await stack.enter_async_context(service.open(service.settings()))  # pyright: ignore[reportCallIssue]

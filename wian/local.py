@@ -83,7 +83,7 @@ class Supervised:
 
 async def _answers(http: httpx.AsyncClient, url: str) -> bool:
     try:
-        return (await http.get(url)).status_code == httpx.codes.OK
+        return (await http.get(url)).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -115,7 +115,9 @@ async def local_system(*, smtp_port: int, settings: Mapping[str, str]) -> AsyncG
         if running.rabbitmq is None:
             stack.push_async_callback(delete_topology, running.addresses.amqp_url, namespace)
         api_port, worker_port = free_ports(2)
-        base = _environment(dsn, running.addresses.amqp_url, namespace, api_port, run.path / "storage", smtp_port) | settings
+        base = _environment(dsn, running.addresses.amqp_url, namespace, api_port, run.path / "storage", smtp_port) | dict(
+            settings
+        )
         await migrate_all(dsn)
         async with postgres.open_database(dsn, service="registry", pool_size=2) as database:
             operator_id, operator_secret = await bootstrap_operator(database)

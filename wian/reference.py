@@ -55,7 +55,11 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _settings() -> str:
-    parts = [NOTE, "# Settings\n", "Every setting is an environment variable. A service refuses to start while one is missing or contradicts another.\n"]
+    parts = [
+        NOTE,
+        "# Settings\n",
+        "Every setting is an environment variable. A service refuses to start while one is missing or contradicts another.\n",
+    ]
     shared = ServiceSettings.model_fields
     parts += ["## Every service\n", _settings_table(ServiceSettings, list(shared)), ""]
     for service in SERVICES:
@@ -68,7 +72,9 @@ def _settings_table(settings: type[ServiceSettings], names: list[str]) -> str:
     rows: list[Sequence[str]] = []
     for name in names:
         field = settings.model_fields[name]
-        default = "required" if field.default is PydanticUndefined and field.default_factory is None else _default(field.get_default())
+        default = (
+            "required" if field.default is PydanticUndefined and field.default_factory is None else _default(field.get_default())
+        )
         rows.append((f"`WIAN_{name.upper()}`", default, field.description or ""))
     return _table(("variable", "default", "meaning"), rows)
 
@@ -81,7 +87,7 @@ def _problems() -> str:
     parts = [
         NOTE,
         "# Problems\n",
-        "Every error is a problem+json document (RFC 9457) with one of these codes; a code never changes its meaning. "
+        "Every error is a problem+json document (RFC 9457) with one of these codes; a code never changes its meaning.\n",
         "After a problem nothing was stored.\n",
     ]
     for owner, catalogue in CATALOGUES.items():
@@ -97,13 +103,29 @@ def _problem_row(problem: Problem) -> Sequence[str]:
 
 
 def _events() -> str:
-    parts = [NOTE, "# Events\n", "Events cross RabbitMQ as CloudEvents 1.0 (structured JSON). The machine-readable form is asyncapi.json.\n"]
-    takers = {event.TYPE: [q.name for q in QUEUES if q.exchange is Exchange.EVENTS and event.TYPE in q.routing_keys] for event in EVENT_TYPES}
-    rows = [(f"`{e.TYPE}`", ", ".join(f"`{q}`" for q in takers[e.TYPE]), " ".join((e.__doc__ or "").split())) for e in EVENT_TYPES]
+    parts = [
+        NOTE,
+        "# Events\n",
+        "Events cross RabbitMQ as CloudEvents 1.0 (structured JSON). The machine-readable form is asyncapi.json.\n",
+    ]
+    takers = {
+        event.TYPE: [q.name for q in QUEUES if q.exchange is Exchange.EVENTS and event.TYPE in q.routing_keys]
+        for event in EVENT_TYPES
+    }
+    rows = [
+        (f"`{e.TYPE}`", ", ".join(f"`{q}`" for q in takers[e.TYPE]), " ".join((e.__doc__ or "").split())) for e in EVENT_TYPES
+    ]
     parts += [_table(("type", "queues", "meaning"), rows), "", "## Fields\n"]
     for event in EVENT_TYPES:
         parts += [f"### `{event.TYPE}`\n", ", ".join(f"`{name}`" for name in event.model_fields), ""]
-    parts += ["## Queues\n", _table(("queue", "exchange", "routing keys"), [(f"`{q.name}`", q.exchange, ", ".join(f"`{k}`" for k in q.routing_keys)) for q in QUEUES]), ""]
+    parts += [
+        "## Queues\n",
+        _table(
+            ("queue", "exchange", "routing keys"),
+            [(f"`{q.name}`", q.exchange, ", ".join(f"`{k}`" for k in q.routing_keys)) for q in QUEUES],
+        ),
+        "",
+    ]
     return "\n".join(parts)
 
 
@@ -115,11 +137,19 @@ def _asyncapi() -> dict[str, Any]:
         schema = event.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {})
         schemas[event.__name__] = schema
-        payload = {"allOf": [{"$ref": "#/components/schemas/Envelope"}, {"properties": {"data": {"$ref": f"#/components/schemas/{event.__name__}"}}}]}
+        payload = {
+            "allOf": [
+                {"$ref": "#/components/schemas/Envelope"},
+                {"properties": {"data": {"$ref": f"#/components/schemas/{event.__name__}"}}},
+            ]
+        }
         messages[event.TYPE] = {"name": event.TYPE, "contentType": "application/cloudevents+json", "payload": payload}
     schemas["Envelope"] = Envelope.model_json_schema(ref_template="#/components/schemas/{model}")
     channels = {
-        queue.name: {"address": queue.name, "messages": {key: {"$ref": f"#/components/messages/{key}"} for key in queue.routing_keys}}
+        queue.name: {
+            "address": queue.name,
+            "messages": {key: {"$ref": f"#/components/messages/{key}"} for key in queue.routing_keys},
+        }
         for queue in QUEUES
         if queue.exchange is Exchange.EVENTS
     }

@@ -217,7 +217,10 @@ def chunked(header: CircularDispatched, recipients: Sequence[FrozenRecipient]) -
     """The event in chunks of at most RECIPIENTS_PER_MESSAGE recipients, each with the whole header."""
     return [
         header.model_copy(
-            update={"chunk": start // RECIPIENTS_PER_MESSAGE + 1, "recipients": tuple(recipients[start : start + RECIPIENTS_PER_MESSAGE])}
+            update={
+                "chunk": start // RECIPIENTS_PER_MESSAGE + 1,
+                "recipients": tuple(recipients[start : start + RECIPIENTS_PER_MESSAGE]),
+            }
         )
         for start in range(0, len(recipients), RECIPIENTS_PER_MESSAGE)
     ]

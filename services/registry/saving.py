@@ -41,9 +41,13 @@ async def _store(connection: Connection, plan: SavePlan) -> None:
     ids = await agencies.ids_by_codes(connection, parents)
     ids |= {agency.entry.code: agency.agency_id for agency in plan.created}
     if plan.created:
-        await agencies.insert(connection, plan.created, [ids[a.entry.parent_code] if a.entry.parent_code else None for a in plan.created])
+        await agencies.insert(
+            connection, plan.created, [ids[a.entry.parent_code] if a.entry.parent_code else None for a in plan.created]
+        )
     if plan.updated:
-        await agencies.update(connection, plan.updated, [ids[a.entry.parent_code] if a.entry.parent_code else None for a in plan.updated])
+        await agencies.update(
+            connection, plan.updated, [ids[a.entry.parent_code] if a.entry.parent_code else None for a in plan.updated]
+        )
 
 
 def _saved(agency: Agency) -> AgencySaved:

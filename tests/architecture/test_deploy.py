@@ -9,135 +9,46 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
-import yaml
-from cryptography.fernet import Fernet
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from shared.contracts.topology import DEAD_LETTERS, SENDING_CHANNELS, Lane, lane_queue
 from shared.service import Role
 from shared.web import PUBLIC_PATHS
+from tests.support.deployment import (
+    INTERPOLATION,
+    Container,
+    Document,
+    base,
+    compose,
+    compose_containers,
+    containers,
+    dockerfile,
+    documents,
+    example_secrets,
+    image_environment,
+    interpolated,
+    pod_of,
+    production,
+    settings_maps,
+    workloads,
+)
 from wian.all_in_one import SERVICES
 from wian.gateway import ROUTES
 
 ROOT: Final = Path(__file__).parents[2]
 FILES: Final = ("deploy", "docker-compose.yml", ".dockerignore", "requirements.lock", "pyproject.toml", "docs/deploy.md")
-SETTINGS: Final = {service.name: service.settings for service in SERVICES}
+SETTINGS: Final[dict[str, type[BaseSettings]]] = {service.name: service.settings for service in SERVICES}
 DEPLOYED_ROLES: Final = (Role.API, Role.WORKER, Role.MIGRATE)
 VARIABLE: Final = re.compile(r"\bWIAN_[A-Z0-9_]+")
-INTERPOLATION: Final = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
 # The one container that writes beside its volumes.
 WRITABLE: Final = frozenset({"rabbitmq"})
 
-Document = dict[str, Any]
 Check = Callable[[Path], Iterator[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """A container of the image: where it stands, its command line, and the names (with values, where known) it is given."""
-
-    place: str
-    command: list[str]
-    environment: dict[str, str]
-
-    @property
-    def service(self) -> str:
-        return self.command[0].removeprefix("services.")
-
-
-# --- reading -----------------------------------------------------------------------------------------------------
-
-
-def documents(path: Path) -> list[Document]:
-    return [document for document in yaml.safe_load_all(path.read_text(encoding="utf-8")) if document]
-
-
-def compose(root: Path) -> dict[str, Document]:
-    return documents(root / "docker-compose.yml")[0]["services"]
-
-
-def base(root: Path, kind: str) -> list[Document]:
-    folder = root / "deploy/k8s/base"
-    return [document for path in sorted(folder.glob("*.yaml")) for document in documents(path) if document["kind"] == kind]
-
-
-def production(root: Path, name: str) -> list[Document]:
-    return documents(root / "deploy/k8s/overlays/production" / f"{name}.yaml")
-
-
-def pod_of(workload: Document) -> Document:
-    return workload["spec"]["template"]["spec"]
-
-
-def workloads(root: Path) -> list[Document]:
-    return [*base(root, "Deployment"), *base(root, "Job")]
-
-
-def dockerfile(root: Path) -> list[tuple[str, str]]:
-    text = (root / "deploy/Dockerfile").read_text(encoding="utf-8")
-    joined = re.sub(r"\\\n", " ", re.sub(r"(?m)^#.*\n", "", text))
-    return [(line.split(None, 1)[0], line.split(None, 1)[1].strip()) for line in joined.splitlines() if line.strip()]
-
-
-def image_environment(root: Path) -> dict[str, str]:
-    words = [word for name, rest in dockerfile(root) if name == "ENV" for word in rest.split()]
-    return dict(word.split("=", 1) for word in words)
-
-
-def settings_maps(root: Path) -> dict[str, dict[str, str]]:
-    """The generated ConfigMaps as the production overlay makes them."""
-    maps: dict[str, dict[str, str]] = {}
-    for folder in ("base", "overlays/production"):
-        for generator in documents(root / "deploy/k8s" / folder / "kustomization.yaml")[0]["configMapGenerator"]:
-            maps.setdefault(generator["name"], {}).update(literal.split("=", 1) for literal in generator["literals"])
-    return maps
-
-
-def example_secrets(root: Path) -> dict[str, dict[str, str]]:
-    return {d["metadata"]["name"]: d["stringData"] for d in documents(root / "deploy/k8s/example-secrets.yaml")}
-
-
-def interpolated(value: str) -> str:
-    """As Compose does, with a fresh key for everything that must be set."""
-
-    def replaced(match: re.Match[str]) -> str:
-        if match[2] == "-":
-            return match[3]
-        return "https://wian.example" if match[1] == "WIAN_PUBLIC_URL" else Fernet.generate_key().decode()
-
-    return INTERPOLATION.sub(replaced, value)
-
-
-def compose_containers(root: Path) -> Iterator[Container]:
-    for name, service in compose(root).items():
-        if "build" in service:
-            given = {key: interpolated(value) for key, value in service["environment"].items()}
-            yield Container(f"compose {name}", service["command"], image_environment(root) | given)
-
-
-def kubernetes_containers(root: Path) -> Iterator[Container]:
-    maps, secrets = settings_maps(root), example_secrets(root)
-    for workload in workloads(root):
-        for container in pod_of(workload)["containers"]:
-            given = image_environment(root)
-            for source in container["envFrom"]:
-                if "configMapRef" in source:
-                    given |= maps.get(source["configMapRef"]["name"], {})
-                else:
-                    keys = secrets.get(source["secretRef"]["name"], {})
-                    given |= {key: Fernet.generate_key().decode() for key in keys}
-            given |= {variable["name"]: "from a secret" for variable in container.get("env", ())}
-            yield Container(f"kubernetes {workload['metadata']['name']}", container["args"], given)
-
-
-def containers(root: Path) -> list[Container]:
-    return [*compose_containers(root), *kubernetes_containers(root)]
 
 
 def variable_of(settings: type[BaseSettings], field: str) -> str:
@@ -147,12 +58,7 @@ def variable_of(settings: type[BaseSettings], field: str) -> str:
 
 def variables(service: str, *, required: bool = False) -> set[str]:
     settings = SETTINGS[service]
-    return {
-        variable_of(settings, field) for field, info in settings.model_fields.items() if info.is_required() or not required
-    }
-
-
-# --- checks ------------------------------------------------------------------------------------------------------
+    return {variable_of(settings, field) for field, info in settings.model_fields.items() if info.is_required() or not required}
 
 
 def commands_exist(root: Path) -> Iterator[str]:
@@ -214,8 +120,7 @@ def settings_are_valid(root: Path) -> Iterator[str]:
 def ports_agree(root: Path) -> Iterator[str]:
     port = image_environment(root).get("WIAN_HTTP_PORT", "")
     text = (root / "docker-compose.yml").read_text(encoding="utf-8") + (root / "deploy/Caddyfile").read_text(encoding="utf-8")
-    seen = {f"compose or Caddyfile, {m[0]}": m[1] for m in re.finditer(r"(?:-api|127\.0\.0\.1):(\d+)(?=/|readyz| \{)", text)}
-    seen = {place: found for place, found in seen.items() if "-api" in place}
+    seen = {f"address {match[0]}": match[1] for match in re.finditer(r"\w+-api:(\d+)", text)}
     seen |= {f"EXPOSE {rest}": rest for name, rest in dockerfile(root) if name == "EXPOSE"}
     for container in containers(root):
         seen[f"{container.place}: WIAN_HTTP_PORT"] = container.environment["WIAN_HTTP_PORT"]
@@ -298,8 +203,12 @@ def references_are_kept(root: Path) -> Iterator[str]:
         if name not in secrets or (key is not None and key not in secrets[name]):
             yield f"example-secrets.yaml: no {name} {key or ''}"
     yield from (f"example-secrets.yaml: nothing reads {name}" for name in secrets.keys() - {name for name, _ in wanted})
-    yield from (f"example-secrets.yaml: {name} has a value for {key}" for name, keys in secrets.items() for key in keys
-                if key != "username" and keys[key])
+    yield from (
+        f"example-secrets.yaml: {name} has a value for {key}"
+        for name, keys in secrets.items()
+        for key in keys
+        if key != "username" and keys[key]
+    )
     for role in roles:
         if secrets.get(role["passwordSecret"]["name"], {}).get("username") != role["name"]:
             yield f"example-secrets.yaml: {role['passwordSecret']['name']} is not for {role['name']}"
@@ -312,7 +221,10 @@ def database_roles_are_each_services_own(root: Path) -> Iterator[str]:
     initdb = production(root, "database")[0]["spec"]["bootstrap"]["initdb"]["postInitApplicationSQL"]
     managed = {role["name"]: role["inRoles"] for role in production(root, "database")[0]["spec"]["managed"]["roles"]}
     for service in SETTINGS:
-        for line in (f"CREATE ROLE wian_{service} NOLOGIN", f"CREATE USER wian_{service}_app PASSWORD :'{service}_password' IN ROLE wian_{service};"):
+        for line in (
+            f"CREATE ROLE wian_{service} NOLOGIN",
+            f"CREATE USER wian_{service}_app PASSWORD :'{service}_password' IN ROLE wian_{service};",
+        ):
             if line not in sql:
                 yield f"10-roles.sql: no {line}"
         if f"CREATE ROLE wian_{service} NOLOGIN" not in initdb or managed.get(f"wian_{service}_app") != [f"wian_{service}"]:
@@ -394,7 +306,7 @@ def containers_are_hardened(root: Path) -> Iterator[str]:
             yield f"compose {name}: its root file system"
         if not {"cpus", "memory", "pids"} <= service.get("deploy", {}).get("resources", {}).get("limits", {}).keys():
             yield f"compose {name}: no limits"
-        if not re.search(r":[A-Za-z]*\.?v?\d+[.-]\d+[.-]\d+", interpolated(service["image"])):
+        if not re.search(r":(RELEASE\.|v)?\d+[.-]\d+", interpolated(service["image"])):
             yield f"compose {name}: {service['image']} is not pinned"
 
 
@@ -434,14 +346,18 @@ def image_holds_what_it_runs(root: Path) -> Iterator[str]:
             source = rest.split()[0]
             if source not in allowed or not (ROOT / source).exists():
                 yield f"Dockerfile: {source} does not reach the builder"
-    pins = {path: dict(re.findall(r"(?m)^([a-z0-9-]+)==(\S+)", (root / path).read_text(encoding="utf-8"))) for path in
-            ("requirements.lock", "deploy/requirements.lock")}
+    pins = {
+        path: dict(re.findall(r"(?m)^([a-z0-9-]+)==(\S+)", (root / path).read_text(encoding="utf-8")))
+        for path in ("requirements.lock", "deploy/requirements.lock")
+    }
     for package, version in pins["deploy/requirements.lock"].items():
         if pins["requirements.lock"].get(package) != version:
             yield f"deploy/requirements.lock: {package} {version} is not the version that is tested"
     project = re.search(r"(?s)\ndependencies = \[(.*?)\n\]", (root / "pyproject.toml").read_text(encoding="utf-8"))
     needed = re.findall(r'"([a-z0-9-]+)', project[1]) if project else ["(dependencies)"]
-    yield from (f"deploy/requirements.lock: no {package}" for package in needed if package not in pins["deploy/requirements.lock"])
+    yield from (
+        f"deploy/requirements.lock: no {package}" for package in needed if package not in pins["deploy/requirements.lock"]
+    )
     for block in re.split(r"\n(?=[a-z0-9])", (root / "deploy/requirements.lock").read_text(encoding="utf-8")):
         if "==" in block and "--hash=sha256:" not in block:
             yield f"deploy/requirements.lock: no hash of {block.splitlines()[0]}"
@@ -512,8 +428,18 @@ COMPOSE: Final = "docker-compose.yml"
         (references_are_kept, "deploy/k8s/example-secrets.yaml", 'WIAN_LINK_KEY: ""', 'WIAN_LINK_KEY: "secret"'),
         (database_roles_are_each_services_own, f"{PRODUCTION}/database.yaml", "inRoles: [wian_ack]", "inRoles: [wian_registry]"),
         (database_roles_are_each_services_own, COMPOSE, "wian_ack_app", "wian_registry_app"),
-        (selectors_match, f"{BASE}/registry.yaml", "  selector:\n    app.kubernetes.io/name: registry-api", "  selector:\n    app.kubernetes.io/name: registry"),
-        (selectors_match, f"{BASE}/ack.yaml", "kind: PodDisruptionBudget\nmetadata:\n  name: ack-worker", "kind: PodDisruptionBudget\nmetadata:\n  name: ack"),
+        (
+            selectors_match,
+            f"{BASE}/registry.yaml",
+            "  selector:\n    app.kubernetes.io/name: registry-api",
+            "  selector:\n    app.kubernetes.io/name: registry",
+        ),
+        (
+            selectors_match,
+            f"{BASE}/ack.yaml",
+            "kind: PodDisruptionBudget\nmetadata:\n  name: ack-worker",
+            "kind: PodDisruptionBudget\nmetadata:\n  name: ack",
+        ),
         (probes_ask_the_health_routes, f"{BASE}/ack.yaml", "path: /readyz", "path: /ready"),
         (containers_are_hardened, f"{BASE}/migrate.yaml", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"),
         (containers_are_hardened, COMPOSE, "rabbitmq:4.1.6", "rabbitmq:latest"),

@@ -50,4 +50,4 @@ async def test_a_service_cannot_read_another_services_tables(database_dsn: str) 
     ):
         for table in ("dispatch.outbox", "ack.outbox"):
             with pytest.raises(Exception, match="permission denied for schema"):
-                await connection.fetchval(f"SELECT count(*) FROM {table}")  # pyright: ignore[reportArgumentType]
+                await connection.fetchval(f"SELECT count(*) FROM {table}")

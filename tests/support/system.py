@@ -5,7 +5,6 @@ import socket
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from cryptography.fernet import Fernet
 
@@ -31,8 +30,8 @@ def service_settings(base: Mapping[str, str], **more: str) -> dict[str, str]:
 
 async def open_all(stack: AsyncExitStack, base: Mapping[str, str], **more: str) -> dict[str, Parts]:
     """The three services, opened on `stack`."""
-    values: dict[str, Any] = service_settings(base, **more)
-    return {s.name: await stack.enter_async_context(s.open(s.settings(**values))) for s in SERVICES}
+    values = service_settings(base, **more)
+    return {s.name: await stack.enter_async_context(s.open_with(values)) for s in SERVICES}
 
 
 def free_port() -> int:

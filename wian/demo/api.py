@@ -94,7 +94,7 @@ async def send(
     while True:
         try:
             response = await http.request(method, url, content=content, headers=headers, auth=auth)
-            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+            if response.status_code != 503 or time.monotonic() > deadline:
                 return response
         except httpx.TransportError:
             if time.monotonic() > deadline:

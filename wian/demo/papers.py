@@ -35,9 +35,8 @@ def pdf(letter: Letter) -> bytes:
     """The letter in the official form, one or more A4 pages."""
     data = {**letter, "date": long_date(date.fromisoformat(str(letter["date"]))), "enclosures": _enclosures(letter)}
     template = TEMPLATE.read_bytes()
-    fonts = [str(fontpkg_sarabun.ROOT / "files")]
-    compiled = typst.compile(template, font_paths=fonts, sys_inputs={"letter": json.dumps(data, ensure_ascii=False)})
-    return cast("bytes", compiled)
+    fonts = typst.Fonts(include_system_fonts=False, font_paths=[str(fontpkg_sarabun.ROOT / "files")])
+    return typst.compile(template, font_paths=fonts, sys_inputs={"letter": json.dumps(data, ensure_ascii=False)})
 
 
 def _enclosures(letter: Letter) -> list[str]:

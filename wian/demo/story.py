@@ -17,24 +17,24 @@ from wian.demo.api import Api
 from wian.demo.example import MINISTRY, PROVINCE, Addressee, Example, Letter
 from wian.demo.mailboxes import Mailboxes
 
+Json = Any
+
 # How many set-up calls are under way at once.
 SETUP_CONCURRENCY: Final = 16
 # The numbers that the real papers bear; the offices continue their registers there.
-MINISTRY_REGISTER: Final = {
+MINISTRY_REGISTER: Final[Json] = {
     "unit_code": "มท ๐๒๑๘",
     "circular_series": "shared",
     "first_number": 5162,
     "first_number_year_be": 2560,
 }
-PROVINCE_REGISTER: Final = {
+PROVINCE_REGISTER: Final[Json] = {
     "unit_code": "สค ๐๐๑๗.๑",
     "circular_series": "shared",
     "first_number": 15123,
     "first_number_year_be": 2560,
 }
 DISTRICT_PREFIX: Final = "สค ๐๑๑๘"
-
-Json = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Story:
             register = {"unit_code": f"{DISTRICT_PREFIX}.{number}", "circular_series": "own"}
             await self._open_office(district.agency_code, register, below)
 
-    async def _open_office(self, code: str, register: dict[str, object], addressees: Iterable[Addressee]) -> None:
+    async def _open_office(self, code: str, register: Json, addressees: Iterable[Addressee]) -> None:
         api = self.agencies[code].api
         lines = [{"title": a.title, "agency_code": a.agency_code, "relay_duty": a.relay_duty} for a in addressees]
         opened = await api.post("/v1/registers", register)

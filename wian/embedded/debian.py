@@ -70,7 +70,9 @@ async def _fetch(workspace: Path) -> None:
         (workspace / name).mkdir(parents=True)
     installed = Path("/var/lib/dpkg/status").read_text(encoding="utf-8", errors="replace").split("\n\n")
     status = workspace / "status"
-    status.write_text("\n\n".join(package for package in installed if not _OURS_EVEN_IF_INSTALLED.search(package)), encoding="utf-8")
+    status.write_text(
+        "\n\n".join(package for package in installed if not _OURS_EVEN_IF_INSTALLED.search(package)), encoding="utf-8"
+    )
     options = {
         "Dir::State::lists": workspace / "lists",
         "Dir::State::status": status,
@@ -83,7 +85,9 @@ async def _fetch(workspace: Path) -> None:
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
     try:
         await run_command([*apt, "update"], environment=environment)
-        await run_command([*apt, "--yes", "--no-install-recommends", "--download-only", "install", _PACKAGE], environment=environment)
+        await run_command(
+            [*apt, "--yes", "--no-install-recommends", "--download-only", "install", _PACKAGE], environment=environment
+        )
     except CommandFailed as error:
         raise ServerUnavailable(
             "RabbitMQ could not be fetched from this system's package sources: look at the error below, "

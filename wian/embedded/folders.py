@@ -78,7 +78,9 @@ async def run_folder(home: Path) -> AsyncIterator[RunFolder]:
     try:
         runs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ServerUnavailable(f"The folder {runs} cannot be made ({error.strerror}): set WIAN_HOME to a folder that can be written.") from error
+        raise ServerUnavailable(
+            f"The folder {runs} cannot be made ({error.strerror}): set WIAN_HOME to a folder that can be written."
+        ) from error
     # PostgreSQL runs as another user when we are root, and must be able to pass through.
     mode = 0o711 if os.geteuid() == 0 else 0o700
     async with locked(runs / _LOCK_FILE):

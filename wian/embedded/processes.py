@@ -160,7 +160,9 @@ def _descendants(process: int) -> list[int]:
     return []
 
 
-async def until_ready(server: str, process: OwnedProcess, log: Path, answers: Callable[[], Awaitable[bool]], patience_seconds: float) -> None:
+async def until_ready(
+    server: str, process: OwnedProcess, log: Path, answers: Callable[[], Awaitable[bool]], patience_seconds: float
+) -> None:
     """Ask again and again until the server answers; raise as soon as it has ended, or when patience has."""
     deadline = time.monotonic() + patience_seconds
     while not await answers():
@@ -171,7 +173,9 @@ async def until_ready(server: str, process: OwnedProcess, log: Path, answers: Ca
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def run_command(command: Sequence[str], *, environment: Mapping[str, str] | None = None, account: Account | None = None) -> str:
+async def run_command(
+    command: Sequence[str], *, environment: Mapping[str, str] | None = None, account: Account | None = None
+) -> str:
     """Run a command to its end and return what it printed, errors included."""
     process = await asyncio.create_subprocess_exec(
         *command,

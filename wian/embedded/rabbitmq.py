@@ -44,7 +44,9 @@ class EmbeddedRabbitMQ:
         if not self._folder.exists():
             self._configure()
         # Erlang would start a port mapper of its own that stays for ever; this one is ours to end.
-        self._mapper = self._spawn(tree, _one(tree, "usr/lib/erlang/erts-*/bin/epmd"), self._run.logs / "epmd.log", signal.SIGKILL)
+        self._mapper = self._spawn(
+            tree, _one(tree, "usr/lib/erlang/erts-*/bin/epmd"), self._run.logs / "epmd.log", signal.SIGKILL
+        )
         try:
             server = _one(tree, "usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server")
             self._node = self._spawn(tree, server, self._log, signal.SIGKILL)

@@ -41,4 +41,6 @@ def read_secrecy(text: str) -> Secrecy | FieldError:
     if comparable in TOP_SECRET:
         return FieldError("/secrecy", problems.SECRECY_NOT_ELECTRONIC.code, "ลับที่สุด must not travel electronically")
     secrecy = _SECRECIES.get(comparable)
-    return secrecy or FieldError("/secrecy", problems.SECRECY_UNKNOWN.code, f"expected one of {', '.join(_SECRECIES)}, got {text!r}")
+    return secrecy or FieldError(
+        "/secrecy", problems.SECRECY_UNKNOWN.code, f"expected one of {', '.join(_SECRECIES)}, got {text!r}"
+    )

@@ -170,18 +170,21 @@ def draft_to_json(draft: Draft) -> dict[str, Any]:
 
 def draft_from_json(content: dict[str, Any]) -> Draft:
     """The draft that `draft_to_json` wrote."""
-    return Draft(
-        **{
-            **content,
-            "date": _day(content["date"]),
-            "references": tuple(Reference(**{**item, "date": _day(item["date"])}) for item in content["references"]),
-            "enclosures": tuple(Enclosure(**{**item, "date": _day(item["date"])}) for item in content["enclosures"]),
-            "body": tuple(content["body"]),
-            "speed": Speed(content["speed"]),
-            "secrecy": Secrecy(content["secrecy"]),
-            "deadline": None if content["deadline"] is None else datetime.fromisoformat(content["deadline"]),
-        }
-    )
+    deadline: str | None = content["deadline"]
+    read: dict[str, Any] = {
+        "date": _day(content["date"]),
+        "references": tuple(Reference(**_with_day(item)) for item in content["references"]),
+        "enclosures": tuple(Enclosure(**_with_day(item)) for item in content["enclosures"]),
+        "body": tuple(content["body"]),
+        "speed": Speed(content["speed"]),
+        "secrecy": Secrecy(content["secrecy"]),
+        "deadline": None if deadline is None else datetime.fromisoformat(deadline),
+    }
+    return Draft(**(content | read))
+
+
+def _with_day(item: dict[str, Any]) -> dict[str, Any]:
+    return {**item, "date": _day(item["date"])}
 
 
 def _iso(day: date | None) -> str | None:

@@ -46,9 +46,7 @@ def check_size(count: int, most: int) -> None:
     """Refuse a list without addressees, or with more than `most`."""
     if count == 0:
         detail = "the list has no addressees"
-        raise ProblemError(
-            problems.LIST_EMPTY, detail, errors=[FieldError("/addressees", problems.LIST_EMPTY.code, detail)]
-        )
+        raise ProblemError(problems.LIST_EMPTY, detail, errors=[FieldError("/addressees", problems.LIST_EMPTY.code, detail)])
     if count > most:
         raise ProblemError(problems.LIST_TOO_LONG, f"at most {most} addressees, got {count}")
 

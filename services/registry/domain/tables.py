@@ -36,7 +36,8 @@ def read_table(raw: bytes, *, required: Sequence[str], optional: Sequence[str] =
         refuse([line_error(line, "not_utf8", "the file must be UTF-8")], problems.IMPORT_INVALID)
     errors: list[FieldError] = []
     records = _records(text, errors)
-    line, header = next(records, (1, []))
+    nothing: tuple[int, list[str]] = (1, [])
+    line, header = next(records, nothing)
     columns = [name.strip() for name in header]
     errors += _header_errors(line, columns, required, optional)
     if errors:

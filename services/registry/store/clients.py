@@ -60,6 +60,4 @@ async def revoke(connection: Connection, client_id: str) -> bool:
 
 
 def _client(row: Row) -> Client:
-    return Client(
-        row["client_id"], row["agency_id"], row["name"], tuple(row["scopes"]), row["secret_sha256"], row["created_at"]
-    )
+    return Client(row["client_id"], row["agency_id"], row["name"], tuple(row["scopes"]), row["secret_sha256"], row["created_at"])

@@ -51,12 +51,12 @@ CANONICAL: Final = "SELECT canonical FROM letters WHERE letter_id = $1"
 
 REGISTER: Final = """
 UPDATE letters SET state = 'registered', year_be = $2, series = $3, running = $4, number = $5, canonical = $6,
-    content_hash = $7, registered_at = now(), updated_at = now()
+    content_hash = $7, registered_at = now(), version = version + 1, updated_at = now()
 WHERE letter_id = $1 AND state = 'draft'
 """
 
 MARK_DISPATCHED: Final = """
-UPDATE letters SET state = 'dispatched', updated_at = now() WHERE letter_id = $1 AND state = 'registered'
+UPDATE letters SET state = 'dispatched', version = version + 1, updated_at = now() WHERE letter_id = $1 AND state = 'registered'
 """
 
 INSERT_ATTACHMENT: Final = """

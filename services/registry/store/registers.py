@@ -49,9 +49,7 @@ async def insert(connection: Connection, register: Register) -> bool:
 
 async def begin_series(connection: Connection, register_id: UUID, year_be: int, first: Mapping[Series, int]) -> None:
     """Let the series of one year begin with these numbers."""
-    await connection.execute(
-        BEGIN_SERIES, register_id, year_be, [series.value for series in first], list(first.values())
-    )
+    await connection.execute(BEGIN_SERIES, register_id, year_be, [series.value for series in first], list(first.values()))
 
 
 async def get(connection: Connection, register_id: UUID, agency_id: UUID) -> Register | None:

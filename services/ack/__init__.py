@@ -1,0 +1,1 @@
+"""Acknowledgments: who received which letter, under which number, on what date, and who has not."""

@@ -1,0 +1,126 @@
+"""Records an acknowledgment: the one transaction behind every door."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NoReturn, assert_never
+from uuid import UUID
+
+import structlog
+from opentelemetry import metrics
+
+from services.ack import problems
+from services.ack.decide import Accepted, Conflict, Draft, Invalid, SameAgain, decide_acknowledgment
+from services.ack.facts import Acknowledgment, Door, Registration, Rejection, new_event
+from services.ack.fold import fold
+from services.ack.store import events, recipients
+from services.ack.store.recipients import Locked, Recipient
+from shared import outbox
+from shared import problems as common
+from shared.contracts.envelope import Event
+from shared.contracts.events import RecipientRegistered, RecipientRejected
+from shared.postgres import Connection, Database
+from shared.problems import ProblemError
+from shared.thai.dates import short_date
+
+log = structlog.stdlib.get_logger(__name__)
+_meter = metrics.get_meter("wian.ack")
+_acknowledged = _meter.create_counter(
+    "wian.ack.acknowledgments", unit="{acknowledgment}", description="Acknowledgments by door and by what was decided."
+)
+
+# A link was signed before the news of its recipient came to this service: the news is under way.
+NEWS_RETRY_AFTER: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """By which door somebody comes, and as whom. A caller with a token may answer for its agency only."""
+
+    door: Door
+    actor: str
+    agency_id: UUID | None = None
+
+
+def under_way() -> ProblemError:
+    """The answer to a valid link whose recipient or circular is not known here yet."""
+    return ProblemError(common.UNAVAILABLE, "the news of this letter is still under way", retry_after=NEWS_RETRY_AFTER)
+
+
+async def acknowledge(database: Database, recipient_id: UUID, draft: Draft, caller: Caller, *, now: datetime) -> Recipient:
+    """Record `draft` for the recipient and return the recipient as it stands after; the same draft again changes nothing.
+
+    Raises ProblemError: of the first wrong field, `acknowledgment_conflict`, or that the recipient is not known.
+    """
+    async with database.transaction() as connection:
+        target = await recipients.lock(connection, recipient_id)
+        if target is None:
+            raise under_way() if caller.agency_id is None else ProblemError(common.NOT_FOUND)
+        if caller.agency_id not in (None, target.agency_id):
+            raise ProblemError(common.NOT_FOUND)
+        decided = await _decide_and_record(connection, target, draft, caller, now)
+        recipient = await recipients.get(connection, recipient_id)
+    _acknowledged.add(1, {"door": caller.door, "decision": decided})
+    log.info("acknowledged", recipient_id=str(recipient_id), door=caller.door, decision=decided)
+    if recipient is None:
+        raise RuntimeError("a locked recipient has vanished")
+    return recipient
+
+
+async def _decide_and_record(connection: Connection, target: Locked, draft: Draft, caller: Caller, now: datetime) -> str:
+    known = (await events.of_recipients(connection, [target.recipient_id])).get(target.recipient_id, [])
+    decision = decide_acknowledgment(fold(known), draft, letter_date=target.letter_date, now=now)
+    match decision:
+        case Accepted(fact=fact):
+            event = new_event(
+                target.recipient_id, fact, occurred_at=now, recorded_at=now, actor=caller.actor, door=caller.door
+            )
+            await events.append(connection, [event])
+            await recipients.write_summaries(connection, {target.recipient_id: fold([*known, event])})
+            await outbox.add(connection, "ack", [_outgoing(target, fact, now)])
+            return "accepted"
+        case SameAgain():
+            return "same_again"
+        case Conflict(recorded=recorded):
+            _acknowledged.add(1, {"door": caller.door, "decision": "conflict"})
+            raise ProblemError(problems.ACKNOWLEDGMENT_CONFLICT, described(recorded))
+        case Invalid(errors=errors):
+            _refuse(decision, errors[0].detail)
+        case _:
+            assert_never(decision)
+
+
+def _refuse(invalid: Invalid, detail: str) -> NoReturn:
+    raise ProblemError(problems.BY_CODE[invalid.errors[0].code], detail, errors=invalid.errors)
+
+
+def described(recorded: Acknowledgment) -> str:
+    """What is recorded, in words for the recipient."""
+    match recorded:
+        case Registration():
+            return f"registered under {recorded.receive_number} on {recorded.receive_date} ({short_date(recorded.receive_date)})"
+        case Rejection():
+            return f"rejected: {recorded.reason}"
+
+
+def _outgoing(target: Locked, fact: Acknowledgment, now: datetime) -> Event:
+    match fact:
+        case Registration():
+            return RecipientRegistered(
+                recipient_id=target.recipient_id,
+                circular_id=target.circular_id,
+                agency_id=target.agency_id,
+                letter_id=target.letter_id,
+                receive_number=fact.receive_number,
+                receive_date=fact.receive_date,
+                recorded_at=now,
+            )
+        case Rejection():
+            return RecipientRejected(
+                recipient_id=target.recipient_id,
+                circular_id=target.circular_id,
+                agency_id=target.agency_id,
+                letter_id=target.letter_id,
+                reason=fact.reason,
+                text=fact.text,
+                recorded_at=now,
+            )

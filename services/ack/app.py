@@ -1,0 +1,86 @@
+"""Wires the acknowledgment service together."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+
+from services.ack.api import acknowledgments, annex, assets, circulars, pages, tracking
+from services.ack.config import AckSettings
+from services.ack.consumers import event_handler
+from services.ack.limits import BodyLimit
+from services.ack.pages.forms import FormSigner
+from services.ack.resources import Resources
+from shared import postgres, web
+from shared.access import TokenVerifier, keys_from_url
+from shared.broker import Consumer, Publisher
+from shared.contracts.topology import ACK_EVENTS
+from shared.links import LinkSigner
+from shared.outbox import Relay
+from shared.service import Parts, Service
+
+NAME: Final = "ack"
+
+# Routes without a token: their link is the credential, or they hold nothing but style.
+PUBLIC_ROUTES: Final = (
+    "/v1/acknowledgments/{link}",
+    "/a/{link}",
+    "/t/{link}",
+    "/t/{link}/state",
+    "/t/{link}/annex.{form}",
+    "/assets/{name}",
+)
+
+
+def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
+    """The application on opened resources."""
+    app = web.create_app("Wian: acknowledgments", verifier=verifier)
+    app.add_middleware(BodyLimit)
+    app.state.resources = resources
+    for module in (acknowledgments, circulars, annex, pages, tracking, assets):
+        app.include_router(module.router)
+    return app
+
+
+def resources_of(settings: AckSettings, database: postgres.Database) -> Resources:
+    """What the routes work with, on an open database."""
+    key = settings.link_key.get_secret_value()
+    return Resources(settings, database, LinkSigner(key), FormSigner(key, max_age=settings.ack_form_hours * 3600))
+
+
+@asynccontextmanager
+async def open_parts(settings: AckSettings) -> AsyncGenerator[Parts]:
+    """Open everything that the service needs, and close it again."""
+    async with AsyncExitStack() as stack:
+        amqp_url = settings.amqp_url.get_secret_value()
+        database = await stack.enter_async_context(
+            postgres.open_database(settings.postgres_dsn.get_secret_value(), service=NAME, pool_size=settings.postgres_pool_size)
+        )
+        publisher = Publisher(amqp_url, settings.broker_namespace, timeout=settings.publish_timeout)
+        stack.push_async_callback(publisher.close)
+        consumer = Consumer(
+            amqp_url, settings.broker_namespace, ACK_EVENTS, event_handler(database), prefetch=settings.ack_prefetch
+        )
+        relay = Relay(
+            database,
+            publisher,
+            service=NAME,
+            batch_size=settings.outbox_batch_size,
+            lease=settings.outbox_lease,
+            poll_interval=settings.outbox_poll_interval,
+        )
+        verifier = TokenVerifier(
+            keys_from_url(settings.key_set_url), issuer=settings.token_issuer, audience=settings.token_audience
+        )
+        probe = web.DatabaseProbe(database)
+        yield Parts(
+            app=create_app(resources_of(settings, database), verifier),
+            workers=(consumer, relay),
+            api_probes=(probe,),
+            worker_probes=(probe, publisher, consumer),
+        )
+
+
+SERVICE: Final = Service(NAME, AckSettings, Path(__file__).parent / "migrations", open_parts)

@@ -1,0 +1,99 @@
+"""Events in: agencies, dispatched circulars, and what became of deliveries."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from services.ack.facts import HandedOver, RecipientEvent, Relayed, Undeliverable, new_event
+from services.ack.fold import fold
+from services.ack.store import agencies, circulars, events, recipients
+from shared.broker import Handler
+from shared.contracts.events import (
+    AgencySaved,
+    CircularDispatched,
+    DeliveriesHandedOver,
+    DeliveriesUndeliverable,
+    Failure,
+    HandOver,
+)
+from shared.contracts.topology import ACK_EVENTS
+from shared.inbox import EventHandler, Meta, route
+from shared.postgres import Connection, Database
+
+DISPATCH: Final = "dispatch"
+REGISTRY: Final = "registry"
+
+
+def event_handler(database: Database) -> Handler:
+    """The handler of the queue `ack.events`."""
+    routes = dict(
+        [
+            route(AgencySaved, save_agency),
+            route(CircularDispatched, expect_recipients),
+            route(DeliveriesHandedOver, record_hand_overs),
+            route(DeliveriesUndeliverable, record_failures),
+        ]
+    )
+    return EventHandler(database, consumer=ACK_EVENTS, routes=routes)
+
+
+async def save_agency(connection: Connection, event: AgencySaved, _meta: Meta) -> None:
+    """Keep the agency's names."""
+    await agencies.save(connection, event)
+
+
+async def expect_recipients(connection: Connection, event: CircularDispatched, meta: Meta) -> None:
+    """Store a chunk's recipients, with whatever is known of them already, and roll a relay up to the circular before."""
+    await circulars.insert(connection, event)
+    new = await recipients.insert_many(connection, event.circular_id, event.recipients)
+    if event.relay_of_recipient_id is not None:
+        relay = new_event(
+            event.relay_of_recipient_id,
+            Relayed(event.circular_id, event.recipient_count),
+            occurred_at=event.dispatched_at,
+            recorded_at=meta.time,
+            actor=REGISTRY,
+        )
+        await record(connection, [relay])
+    if new:
+        await recipients.wait_for_early_events(connection)
+        await _refold(connection, new)
+
+
+async def record_hand_overs(connection: Connection, event: DeliveriesHandedOver, meta: Meta) -> None:
+    """Record that deliveries were handed over."""
+    await record(connection, [_handed_over(item, meta.time) for item in event.items])
+
+
+async def record_failures(connection: Connection, event: DeliveriesUndeliverable, meta: Meta) -> None:
+    """Record that deliveries ended without a hand-over."""
+    await record(connection, [_undeliverable(item, meta.time) for item in event.items])
+
+
+async def record(connection: Connection, found: Sequence[RecipientEvent]) -> None:
+    """Append events and fold those of recipients that are there; the others are folded when their recipient comes."""
+    wanted = sorted({event.recipient_id for event in found})
+    known = await recipients.lock_many(connection, wanted)
+    missing = [recipient_id for recipient_id in wanted if recipient_id not in known]
+    if missing:
+        await recipients.wait_for_new_recipients(connection)
+        known |= await recipients.lock_many(connection, missing)
+    changed = await events.append(connection, found)
+    await _refold(connection, sorted(changed & known))
+
+
+async def _refold(connection: Connection, recipient_ids: Sequence[UUID]) -> None:
+    by_recipient = await events.of_recipients(connection, recipient_ids)
+    if by_recipient:
+        await recipients.write_summaries(connection, {found: fold(log) for found, log in by_recipient.items()})
+
+
+def _handed_over(item: HandOver, recorded_at: datetime) -> RecipientEvent:
+    fact = HandedOver(item.delivery_id, item.channel, item.grade, item.attempts)
+    return new_event(item.recipient_id, fact, occurred_at=item.handed_over_at, recorded_at=recorded_at, actor=DISPATCH)
+
+
+def _undeliverable(item: Failure, recorded_at: datetime) -> RecipientEvent:
+    fact = Undeliverable(item.delivery_id, item.reason, item.detail, item.attempts)
+    return new_event(item.recipient_id, fact, occurred_at=item.failed_at, recorded_at=recorded_at, actor=DISPATCH)

@@ -1,0 +1,116 @@
+"""Folds a recipient's events into its state; the order and the number of their arrivals do not count."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, TypeVar
+from uuid import UUID
+
+from services.ack.facts import (
+    Acknowledgment,
+    Fact,
+    HandedOver,
+    Opened,
+    Received,
+    RecipientEvent,
+    Registration,
+    Rejection,
+    Relayed,
+    Undeliverable,
+)
+from shared.contracts.events import HandOverGrade
+
+
+class State(StrEnum):
+    """How far a recipient has come."""
+
+    AWAITING = "awaiting"
+    UNDELIVERABLE = "undeliverable"
+    HANDED_OVER = "handed_over"
+    OPENED = "opened"
+    RECEIVED = "received"
+    REGISTERED = "registered"
+    REJECTED = "rejected"
+
+
+# A state never gives way to one of a lower rank. Registered and rejected are both the end; the first recorded stays.
+RANK: Final = {
+    State.AWAITING: 0,
+    State.UNDELIVERABLE: 1,
+    State.HANDED_OVER: 2,
+    State.OPENED: 3,
+    State.RECEIVED: 4,
+    State.REGISTERED: 5,
+    State.REJECTED: 5,
+}
+GRADE_RANK: Final = {HandOverGrade.BLIND: 0, HandOverGrade.TRANSPORT: 1}
+ANSWERED: Final = frozenset({State.REGISTERED, State.REJECTED})
+
+F = TypeVar("F", bound=Fact)
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientState:
+    """What the events together say. `handed_over_at` is the first hand-over, `hand_over` the one that proves most."""
+
+    state: State = State.AWAITING
+    handed_over_at: datetime | None = None
+    hand_over: HandedOver | None = None
+    failure: Undeliverable | None = None
+    acknowledgment: Acknowledgment | None = None
+    recorded_at: datetime | None = None  # when the acknowledgment was recorded
+    relayed_circular_id: UUID | None = None
+    onward_recipients: int = 0
+
+
+def fold(events: Iterable[RecipientEvent]) -> RecipientState:
+    """The state of one recipient by all its events, in any order and however often each is given."""
+    once = _each_once(events)
+    # Registration and rejection share one dedupe key, so there is at most one answer: the first recorded.
+    answer = next(((event.recorded_at, event.fact) for event in once if isinstance(event.fact, Registration | Rejection)), None)
+    hand_overs = _of(once, HandedOver)
+    best = max(hand_overs, key=lambda found: GRADE_RANK[found[1].grade], default=None)
+    failures = _of(once, Undeliverable)
+    relays = _of(once, Relayed)
+    return RecipientState(
+        state=max((_state_of(event.fact) for event in once), key=RANK.__getitem__, default=State.AWAITING),
+        handed_over_at=min((event.occurred_at for event, _ in hand_overs), default=None),
+        hand_over=None if best is None else best[1],
+        failure=failures[0][1] if failures else None,
+        acknowledgment=None if answer is None else answer[1],
+        recorded_at=None if answer is None else answer[0],
+        relayed_circular_id=relays[0][1].circular_id if relays else None,
+        onward_recipients=sum(relay.recipients for _, relay in relays),
+    )
+
+
+def _each_once(events: Iterable[RecipientEvent]) -> list[RecipientEvent]:
+    """By time of recording (ties by identifier), the first of each dedupe key."""
+    first: dict[str, RecipientEvent] = {}
+    for event in sorted(events, key=lambda event: (event.recorded_at, event.event_id)):
+        first.setdefault(event.dedupe_key, event)
+    return list(first.values())
+
+
+def _of(events: Iterable[RecipientEvent], kind: type[F]) -> list[tuple[RecipientEvent, F]]:
+    return [(event, event.fact) for event in events if isinstance(event.fact, kind)]
+
+
+def _state_of(fact: Fact) -> State:
+    match fact:
+        case HandedOver():
+            return State.HANDED_OVER
+        case Undeliverable():
+            return State.UNDELIVERABLE
+        case Opened():
+            return State.OPENED
+        case Received():
+            return State.RECEIVED
+        case Registration():
+            return State.REGISTERED
+        case Rejection():
+            return State.REJECTED
+        case Relayed():
+            # Passing a letter on does not say that it was registered.
+            return State.AWAITING

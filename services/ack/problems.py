@@ -1,0 +1,92 @@
+"""The problems that the acknowledgment service reports: a closed catalogue of stable codes, in Thai and English."""
+
+from typing import Final
+
+from shared.problems import Problem
+
+ACKNOWLEDGMENT_CONFLICT: Final = Problem(
+    "acknowledgment_conflict",
+    409,
+    "The letter has been answered before, and otherwise",
+    "หนังสือฉบับนี้มีการตอบรับไว้แล้วเป็นอย่างอื่น",
+    "Look at the answer that `detail` names. If it is wrong, ask the sender to correct it.",
+    "ตรวจสอบการตอบรับเดิมที่แสดงไว้ หากไม่ถูกต้องโปรดแจ้งหน่วยงานผู้ส่ง",
+)
+RECEIVE_NUMBER_INVALID: Final = Problem(
+    "receive_number_invalid",
+    422,
+    "That is not a receive number",
+    "เลขรับไม่ถูกต้อง",
+    "Write the number of your register of incoming letters: 1 to 50 characters on one line, with a digit.",
+    "กรอกเลขรับตามทะเบียนหนังสือรับ ไม่เกิน ๕๐ ตัวอักษร และต้องมีตัวเลข",
+)
+RECEIVE_DATE_INVALID: Final = Problem(
+    "receive_date_invalid",
+    422,
+    "That cannot be the day on which the letter was received",
+    "วันที่รับไม่ถูกต้อง",
+    "Write a day from the letter's own date to today in Bangkok, such as 2026-11-23.",
+    "ระบุวันที่รับตั้งแต่วันที่ของหนังสือ แต่ไม่เกินวันนี้",
+)
+RECEIVE_TIME_INVALID: Final = Problem(
+    "receive_time_invalid",
+    422,
+    "That is not a time of day",
+    "เวลารับไม่ถูกต้อง",
+    "Write hours and minutes, such as 09:30, or leave the time out.",
+    "ระบุเวลา เช่น 09:30 หรือเว้นว่าง",
+)
+REGISTRAR_INVALID: Final = Problem(
+    "registrar_invalid",
+    422,
+    "The registrar's name, position or unit cannot be taken",
+    "ชื่อ ตำแหน่ง หรือหน่วยงานของผู้รับไม่ถูกต้อง",
+    "Write the name of the person who registered the letter: up to 200 characters on one line.",
+    "กรอกชื่อผู้รับ ไม่เกิน ๒๐๐ ตัวอักษร ในบรรทัดเดียว",
+)
+REJECTION_INVALID: Final = Problem(
+    "rejection_invalid",
+    422,
+    "The refusal does not say why",
+    "ข้อมูลการปฏิเสธไม่ครบถ้วน",
+    "Name one of the reasons; for `other` write why, in up to 1000 characters.",
+    "เลือกเหตุผล หากเลือกเหตุผลอื่นโปรดอธิบาย ไม่เกิน ๑,๐๐๐ ตัวอักษร",
+)
+LINK_INVALID: Final = Problem(
+    "link_invalid",
+    404,
+    "The link is spoilt or has expired",
+    "ลิงก์ไม่ถูกต้องหรือหมดอายุ",
+    "Open the link exactly as it was sent; ask the sender for a new one if it still fails.",
+    "เปิดลิงก์ตามที่ได้รับทุกตัวอักษร หากยังไม่ได้โปรดขอลิงก์ใหม่จากหน่วยงานผู้ส่ง",
+)
+FORM_EXPIRED: Final = Problem(
+    "form_expired",
+    422,
+    "The form was not opened from this page, or has stood open too long",
+    "แบบฟอร์มหมดอายุหรือไม่ได้เปิดจากหน้านี้",
+    "Nothing was stored. Look at what you have typed and press the button once more.",
+    "ยังไม่มีการบันทึก โปรดตรวจสอบข้อมูลแล้วกดปุ่มอีกครั้ง",
+)
+ANNEX_TOO_LONG: Final = Problem(
+    "annex_too_long",
+    422,
+    "The list is too long to be printed",
+    "บัญชีรายชื่อยาวเกินกว่าจะพิมพ์เป็น PDF",
+    "Take the annex as CSV or JSON; `detail` names the limit.",
+    "ใช้แฟ้ม CSV หรือ JSON แทน ดูขีดจำกัดใน detail",
+)
+
+CATALOGUE: Final = (
+    ACKNOWLEDGMENT_CONFLICT,
+    RECEIVE_NUMBER_INVALID,
+    RECEIVE_DATE_INVALID,
+    RECEIVE_TIME_INVALID,
+    REGISTRAR_INVALID,
+    REJECTION_INVALID,
+    LINK_INVALID,
+    FORM_EXPIRED,
+    ANNEX_TOO_LONG,
+)
+
+BY_CODE: Final = {problem.code: problem for problem in CATALOGUE}

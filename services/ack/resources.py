@@ -1,0 +1,26 @@
+"""What the service's routes work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from services.ack.config import AckSettings
+from services.ack.pages.forms import FormSigner
+from shared.links import LinkSigner
+from shared.postgres import Database
+
+
+def utc_now() -> datetime:
+    """The time as a service takes it; tests move it by giving another clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Opened once per process, closed by `app.open_parts`."""
+
+    settings: AckSettings
+    database: Database
+    links: LinkSigner
+    forms: FormSigner
+    now: Callable[[], datetime] = utc_now

@@ -1,0 +1,100 @@
+"""SQL of circulars and their matrix."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from services.ack.fold import State
+from shared.contracts.events import CircularDispatched, LetterSummary
+from shared.postgres import Connection
+
+INSERT: Final = """
+INSERT INTO circulars (circular_id, sender_agency_id, sender_name_th, sender_name_en, letter, dispatched_at, deadline,
+    recipient_count, relay_of_recipient_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (circular_id) DO NOTHING
+"""
+
+GET: Final = """
+SELECT circular_id, sender_agency_id, sender_name_th, sender_name_en, letter, dispatched_at, deadline, recipient_count
+FROM circulars WHERE circular_id = $1
+"""
+
+MATRIX: Final = """
+SELECT state, count(*) AS recipients, count(handed_over_at) AS handed_over, max(handed_over_at) AS last_hand_over_at,
+    count(*) FILTER (WHERE relay_duty) AS relay_duties, count(relayed_circular_id) AS relayed,
+    sum(onward_recipients)::bigint AS onward_recipients
+FROM recipients WHERE circular_id = $1 GROUP BY state
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Circular:
+    """A dispatched circular."""
+
+    circular_id: UUID
+    sender_agency_id: UUID
+    sender_name_th: str
+    sender_name_en: str
+    letter: LetterSummary
+    dispatched_at: datetime
+    deadline: datetime | None
+    recipient_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many recipients are in each state, and what else the matrix tells."""
+
+    by_state: dict[State, int]
+    handed_over: int
+    last_hand_over_at: datetime | None
+    relay_duties: int
+    relayed: int
+    onward_recipients: int
+
+
+async def insert(connection: Connection, event: CircularDispatched) -> None:
+    """Store the circular that a chunk tells of, unless another chunk has."""
+    await connection.execute(
+        INSERT,
+        event.circular_id,
+        event.sender_agency_id,
+        event.sender_name_th,
+        event.sender_name_en,
+        event.letter.model_dump(mode="json"),
+        event.dispatched_at,
+        event.deadline,
+        event.recipient_count,
+        event.relay_of_recipient_id,
+    )
+
+
+async def get(connection: Connection, circular_id: UUID) -> Circular | None:
+    """The circular."""
+    row = await connection.fetchrow(GET, circular_id)
+    if row is None:
+        return None
+    return Circular(
+        row["circular_id"],
+        row["sender_agency_id"],
+        row["sender_name_th"],
+        row["sender_name_en"],
+        LetterSummary.model_validate(row["letter"]),
+        row["dispatched_at"],
+        row["deadline"],
+        row["recipient_count"],
+    )
+
+
+async def counts(connection: Connection, circular_id: UUID) -> Counts:
+    """The circular's recipients, counted."""
+    rows = await connection.fetch(MATRIX, circular_id)
+    return Counts(
+        by_state={State(row["state"]): row["recipients"] for row in rows},
+        handed_over=sum(row["handed_over"] for row in rows),
+        last_hand_over_at=max((row["last_hand_over_at"] for row in rows if row["last_hand_over_at"]), default=None),
+        relay_duties=sum(row["relay_duties"] for row in rows),
+        relayed=sum(row["relayed"] for row in rows),
+        onward_recipients=sum(row["onward_recipients"] for row in rows),
+    )

@@ -1,0 +1,146 @@
+"""SQL of the append-only log of what happened to recipients."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, time
+from typing import Any, Final, assert_never
+from uuid import UUID
+
+from services.ack.facts import (
+    Door,
+    Fact,
+    HandedOver,
+    Opened,
+    Received,
+    RecipientEvent,
+    Registration,
+    Rejection,
+    RejectionReason,
+    Relayed,
+    Undeliverable,
+)
+from shared.contracts.events import Channel, HandOverGrade
+from shared.postgres import Connection, Row
+
+APPEND: Final = """
+INSERT INTO recipient_events (event_id, recipient_id, type, occurred_at, recorded_at, actor, channel, grade, data, dedupe_key)
+SELECT event_id, recipient_id, type, occurred_at, recorded_at, actor, channel, grade, data, dedupe_key
+FROM jsonb_to_recordset($1) AS e (event_id uuid, recipient_id uuid, type text, occurred_at timestamptz,
+    recorded_at timestamptz, actor text, channel text, grade text, data jsonb, dedupe_key text)
+ORDER BY recipient_id, dedupe_key
+ON CONFLICT ON CONSTRAINT recipient_events_once DO NOTHING RETURNING recipient_id
+"""
+
+OF_RECIPIENTS: Final = """
+SELECT event_id, recipient_id, type, occurred_at, recorded_at, actor, channel, grade, data
+FROM recipient_events WHERE recipient_id = ANY($1::uuid[])
+"""
+
+
+async def append(connection: Connection, events: Sequence[RecipientEvent]) -> set[UUID]:
+    """Add events that are not there yet; returns the recipients that have something new."""
+    rows = await connection.fetch(APPEND, [_to_row(event) for event in events])
+    return {row["recipient_id"] for row in rows}
+
+
+async def of_recipients(connection: Connection, recipient_ids: Sequence[UUID]) -> Mapping[UUID, list[RecipientEvent]]:
+    """All events of these recipients; a recipient without any is not in the mapping."""
+    found: dict[UUID, list[RecipientEvent]] = defaultdict(list)
+    for row in await connection.fetch(OF_RECIPIENTS, recipient_ids):
+        found[row["recipient_id"]].append(_from_row(row))
+    return found
+
+
+def _to_row(event: RecipientEvent) -> dict[str, object]:
+    kind, channel, grade, data = _written(event.fact)
+    return {
+        "event_id": str(event.event_id),
+        "recipient_id": str(event.recipient_id),
+        "type": kind,
+        "occurred_at": event.occurred_at.isoformat(),
+        "recorded_at": event.recorded_at.isoformat(),
+        "actor": event.actor,
+        "channel": channel or event.door,
+        "grade": grade,
+        "data": data,
+        "dedupe_key": event.dedupe_key,
+    }
+
+
+def _written(fact: Fact) -> tuple[str, str | None, str | None, dict[str, object]]:
+    """Type, channel, grade and the rest as JSON."""
+    match fact:
+        case HandedOver():
+            return "handed_over", fact.channel, fact.grade, {"delivery_id": str(fact.delivery_id), "attempts": fact.attempts}
+        case Undeliverable():
+            data = {"delivery_id": str(fact.delivery_id), "reason": fact.reason, "detail": fact.detail, "attempts": fact.attempts}
+            return "undeliverable", None, None, data
+        case Opened():
+            return "opened", None, None, {}
+        case Received():
+            return "received", None, None, {}
+        case Registration():
+            return "registered", None, None, _registration_data(fact)
+        case Rejection():
+            return "rejected", None, None, _rejection_data(fact)
+        case Relayed():
+            return "relayed", None, None, {"circular_id": str(fact.circular_id), "recipients": fact.recipients}
+        case _:
+            assert_never(fact)
+
+
+def _registration_data(fact: Registration) -> dict[str, object]:
+    return {
+        "receive_number": fact.receive_number,
+        "receive_date": fact.receive_date.isoformat(),
+        "receive_time": None if fact.receive_time is None else fact.receive_time.isoformat("minutes"),
+        "registrar_name": fact.registrar_name,
+        "registrar_position": fact.registrar_position,
+        "unit": fact.unit,
+    }
+
+
+def _rejection_data(fact: Rejection) -> dict[str, object]:
+    return {
+        "reason": fact.reason.value,
+        "text": fact.text,
+        "registrar_name": fact.registrar_name,
+        "registrar_position": fact.registrar_position,
+    }
+
+
+def _from_row(row: Row) -> RecipientEvent:
+    fact = _read(row["type"], row["channel"], row["grade"], row["data"])
+    door = Door(row["channel"]) if isinstance(fact, Registration | Rejection) and row["channel"] else None
+    return RecipientEvent(
+        row["event_id"], row["recipient_id"], row["occurred_at"], row["recorded_at"], row["actor"], fact, door
+    )
+
+
+def _read(kind: str, channel: str | None, grade: str | None, data: dict[str, Any]) -> Fact:
+    match kind:
+        case "handed_over":
+            return HandedOver(UUID(data["delivery_id"]), Channel(channel), HandOverGrade(grade), data["attempts"])
+        case "undeliverable":
+            return Undeliverable(UUID(data["delivery_id"]), data["reason"], data["detail"], data["attempts"])
+        case "opened":
+            return Opened()
+        case "received":
+            return Received()
+        case "registered":
+            clock = data["receive_time"]
+            return Registration(
+                data["receive_number"],
+                date.fromisoformat(data["receive_date"]),
+                None if clock is None else time.fromisoformat(clock),
+                data["registrar_name"],
+                data["registrar_position"],
+                data["unit"],
+            )
+        case "rejected":
+            reason = RejectionReason(data["reason"])
+            return Rejection(reason, data["text"], data["registrar_name"], data["registrar_position"])
+        case "relayed":
+            return Relayed(UUID(data["circular_id"]), data["recipients"])
+        case _:
+            raise ValueError(f"unknown type of event: {kind}")

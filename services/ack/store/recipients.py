@@ -1,0 +1,227 @@
+"""SQL of expected recipients and their summaries."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Any, Final
+from uuid import UUID
+
+from services.ack.facts import Registration, Rejection
+from services.ack.fold import RecipientState, State
+from shared.contracts.events import FrozenRecipient
+from shared.postgres import Connection, Row
+
+INSERT_MANY: Final = """
+INSERT INTO recipients (recipient_id, circular_id, position, agency_id, title, relay_duty)
+SELECT r.recipient_id, $1, r.position, r.agency_id, r.title, r.relay_duty
+FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::boolean[])
+    AS r (recipient_id, position, agency_id, title, relay_duty)
+ORDER BY r.recipient_id
+ON CONFLICT DO NOTHING RETURNING recipient_id
+"""
+
+# Always in the same order, so that two batches with recipients in common wait for each other and do not deadlock.
+LOCK_MANY: Final = """
+SELECT recipient_id FROM recipients WHERE recipient_id = ANY($1::uuid[]) ORDER BY recipient_id FOR UPDATE
+"""
+
+# Whoever stores events for recipients that are not there yet (shared), and whoever has just stored recipients and looks
+# for such events (exclusive), take this lock first: otherwise neither would see the other's uncommitted rows.
+LOCK_EARLY_SHARED: Final = "SELECT pg_advisory_xact_lock_shared(x'61636b'::int)"
+LOCK_EARLY: Final = "SELECT pg_advisory_xact_lock(x'61636b'::int)"
+
+LOCK_ONE: Final = """
+SELECT r.recipient_id, r.circular_id, r.agency_id, c.deadline, (c.letter ->> 'date')::date AS letter_date,
+    (c.letter ->> 'letter_id')::uuid AS letter_id
+FROM recipients r JOIN circulars c ON c.circular_id = r.circular_id WHERE r.recipient_id = $1 FOR UPDATE OF r
+"""
+
+WRITE_SUMMARIES: Final = """
+UPDATE recipients SET state = s.state, delivery_id = s.delivery_id, handed_over_at = s.handed_over_at,
+    hand_over_channel = s.hand_over_channel, hand_over_grade = s.hand_over_grade,
+    failure_reason = s.failure_reason, failure_detail = s.failure_detail,
+    receive_number = s.receive_number, receive_number_normalised = s.receive_number_normalised,
+    receive_date = s.receive_date, receive_time = s.receive_time, registrar_name = s.registrar_name,
+    registrar_position = s.registrar_position, unit = s.unit, rejection_reason = s.rejection_reason,
+    rejection_text = s.rejection_text, recorded_at = s.recorded_at, relayed_circular_id = s.relayed_circular_id,
+    onward_recipients = s.onward_recipients
+FROM jsonb_to_recordset($1) AS s (recipient_id uuid, state text, delivery_id uuid, handed_over_at timestamptz,
+    hand_over_channel text, hand_over_grade text, failure_reason text, failure_detail text, receive_number text,
+    receive_number_normalised text, receive_date date, receive_time time, registrar_name text, registrar_position text,
+    unit text, rejection_reason text, rejection_text text, recorded_at timestamptz, relayed_circular_id uuid,
+    onward_recipients bigint)
+WHERE recipients.recipient_id = s.recipient_id
+"""
+
+_COLUMNS: Final = """r.recipient_id, r.circular_id, r.position, r.agency_id, a.code AS agency_code, a.name_th AS agency_name_th,
+    r.title, r.relay_duty, r.state, r.handed_over_at, r.hand_over_channel, r.hand_over_grade, r.failure_reason,
+    r.failure_detail, r.receive_number, r.receive_date, r.receive_time, r.registrar_name, r.registrar_position, r.unit,
+    r.rejection_reason, r.rejection_text, r.recorded_at, r.relayed_circular_id, r.onward_recipients"""
+
+GET: Final = f"""
+SELECT {_COLUMNS} FROM recipients r LEFT JOIN agencies a ON a.agency_id = r.agency_id WHERE r.recipient_id = $1
+"""
+
+PAGE: Final = f"""
+SELECT {_COLUMNS} FROM recipients r LEFT JOIN agencies a ON a.agency_id = r.agency_id
+WHERE r.circular_id = $1 AND r.position > $2 AND ($3::text IS NULL OR r.state = $3) ORDER BY r.position LIMIT $4
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A recipient whose row this transaction holds."""
+
+    recipient_id: UUID
+    circular_id: UUID
+    agency_id: UUID
+    deadline: datetime | None
+    letter_date: date
+    letter_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A recipient as views show it. Agency code and name are None until the agency's copy has come."""
+
+    recipient_id: UUID
+    circular_id: UUID
+    position: int
+    agency_id: UUID
+    agency_code: str | None
+    agency_name_th: str | None
+    title: str
+    relay_duty: bool
+    state: State
+    handed_over_at: datetime | None
+    hand_over_channel: str | None
+    hand_over_grade: str | None
+    failure_reason: str | None
+    failure_detail: str | None
+    receive_number: str | None
+    receive_date: date | None
+    receive_time: time | None
+    registrar_name: str | None
+    registrar_position: str | None
+    unit: str | None
+    rejection_reason: str | None
+    rejection_text: str | None
+    recorded_at: datetime | None
+    relayed_circular_id: UUID | None
+    onward_recipients: int
+
+    def is_late(self, deadline: datetime | None, now: datetime) -> bool:
+        """Whether the answer came, or is still to come, after the deadline; a tie is in time."""
+        return deadline is not None and (self.recorded_at or now) > deadline
+
+
+async def insert_many(connection: Connection, circular_id: UUID, recipients: Sequence[FrozenRecipient]) -> list[UUID]:
+    """Store recipients that are not there yet; returns those that were new."""
+    rows = await connection.fetch(
+        INSERT_MANY,
+        circular_id,
+        [recipient.recipient_id for recipient in recipients],
+        [recipient.position for recipient in recipients],
+        [recipient.agency_id for recipient in recipients],
+        [recipient.title for recipient in recipients],
+        [recipient.relay_duty for recipient in recipients],
+    )
+    return [row["recipient_id"] for row in rows]
+
+
+async def lock_many(connection: Connection, recipient_ids: Sequence[UUID]) -> set[UUID]:
+    """Lock the recipients that are there until the transaction ends; returns which they are."""
+    return {row["recipient_id"] for row in await connection.fetch(LOCK_MANY, recipient_ids)}
+
+
+async def wait_for_new_recipients(connection: Connection) -> None:
+    """Before storing events of unknown recipients: wait until whoever stores recipients now has committed."""
+    await connection.execute(LOCK_EARLY_SHARED)
+
+
+async def wait_for_early_events(connection: Connection) -> None:
+    """After storing recipients: wait until whoever stores events of unknown recipients now has committed."""
+    await connection.execute(LOCK_EARLY)
+
+
+async def lock(connection: Connection, recipient_id: UUID) -> Locked | None:
+    """Lock one recipient until the transaction ends."""
+    row = await connection.fetchrow(LOCK_ONE, recipient_id)
+    if row is None:
+        return None
+    return Locked(
+        row["recipient_id"], row["circular_id"], row["agency_id"], row["deadline"], row["letter_date"], row["letter_id"]
+    )
+
+
+async def write_summaries(connection: Connection, states: Mapping[UUID, RecipientState]) -> None:
+    """Write what the fold says of these recipients, whose rows the transaction holds."""
+    await connection.execute(WRITE_SUMMARIES, [_summary(recipient_id, state) for recipient_id, state in states.items()])
+
+
+async def get(connection: Connection, recipient_id: UUID) -> Recipient | None:
+    """One recipient."""
+    row = await connection.fetchrow(GET, recipient_id)
+    return None if row is None else _recipient(row)
+
+
+async def page(
+    connection: Connection, circular_id: UUID, *, after: int = 0, limit: int, state: State | None = None
+) -> list[Recipient]:
+    """Recipients of a circular in list order, behind position `after`."""
+    rows = await connection.fetch(PAGE, circular_id, after, None if state is None else state.value, limit)
+    return [_recipient(row) for row in rows]
+
+
+def _summary(recipient_id: UUID, state: RecipientState) -> dict[str, Any]:
+    best, failure = state.hand_over, state.failure
+    delivery_id = best.delivery_id if best else failure.delivery_id if failure else None
+    summary: dict[str, Any] = {
+        "recipient_id": str(recipient_id),
+        "state": state.state.value,
+        "delivery_id": _text(delivery_id),
+        "handed_over_at": _moment(state.handed_over_at),
+        "hand_over_channel": best.channel.value if best else None,
+        "hand_over_grade": best.grade.value if best else None,
+        "failure_reason": failure.reason if failure else None,
+        "failure_detail": failure.detail if failure else None,
+        "recorded_at": _moment(state.recorded_at),
+        "relayed_circular_id": _text(state.relayed_circular_id),
+        "onward_recipients": state.onward_recipients,
+    }
+    return summary | _answer(state)
+
+
+def _answer(state: RecipientState) -> dict[str, Any]:
+    match state.acknowledgment:
+        case None:
+            return {}
+        case Registration() as given:
+            return {
+                "receive_number": given.receive_number,
+                "receive_number_normalised": given.normalised_number,
+                "receive_date": given.receive_date.isoformat(),
+                "receive_time": None if given.receive_time is None else given.receive_time.isoformat("minutes"),
+                "registrar_name": given.registrar_name,
+                "registrar_position": given.registrar_position,
+                "unit": given.unit,
+            }
+        case Rejection() as given:
+            return {
+                "registrar_name": given.registrar_name,
+                "registrar_position": given.registrar_position,
+                "rejection_reason": given.reason.value,
+                "rejection_text": given.text,
+            }
+
+
+def _text(identifier: UUID | None) -> str | None:
+    return None if identifier is None else str(identifier)
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _recipient(row: Row) -> Recipient:
+    return Recipient(**{field: State(row[field]) if field == "state" else row[field] for field in Recipient.__slots__})

@@ -1,0 +1,1 @@
+"""Dispatch: every delivery ends, handed over or undeliverable with a reason and somebody told."""

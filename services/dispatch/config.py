@@ -1,0 +1,148 @@
+"""Settings of dispatch."""
+
+import ipaddress
+import math
+from collections.abc import Callable
+from typing import Annotated, Final, Literal, Self
+
+from cryptography.fernet import Fernet
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from services.dispatch.ladder import is_mailbox
+from shared.settings import ServiceSettings
+
+DAY: Final = 86_400.0
+# A lease outlasts the request by this much, so that the outcome can be recorded under it.
+LEASE_MARGIN: Final = 5.0
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _comma_separated(read: Callable[[str], object]) -> Callable[[object], object]:
+    def split(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(read(part.strip()) for part in value.split(",") if part.strip())
+
+    return split
+
+
+class DispatchSettings(ServiceSettings):
+    """What dispatch needs beside the common settings."""
+
+    dispatch_secret_key: SecretStr = Field(
+        description="Fernet key under which webhook secrets are kept in the database. Several, separated by commas, for "
+        "rotation: the first encrypts, all decrypt."
+    )
+    dispatch_allow_networks: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated(ipaddress.ip_network))] = (
+        Field(
+            default=(),
+            description="Networks (CIDR, separated by commas) that webhooks may reach although they are not public, also by "
+            "plain http; for a demo on one machine, or a closed government network.",
+        )
+    )
+    dispatch_lease: Annotated[float, Field(gt=0)] = Field(
+        default=30.0, description="Seconds for which a worker holds the deliveries that it sends; it renews them while it works."
+    )
+    dispatch_queue_lease: Annotated[float, Field(gt=0)] = Field(
+        default=300.0, description="Seconds that a claimed batch may wait in the broker before it is claimed anew."
+    )
+    dispatch_window: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=2000, description="Most deliveries of one lane and channel that are claimed at a time."
+    )
+    dispatch_batch_size: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=100, description="Most deliveries in one message to a worker."
+    )
+    dispatch_poll_interval: Annotated[float, Field(gt=0)] = Field(
+        default=0.1, description="Seconds between two looks for due deliveries when there were none."
+    )
+    dispatch_prefetch: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=4, description="Most batches that one worker has in hand, for each lane and channel."
+    )
+    dispatch_concurrency: Annotated[int, Field(ge=1, le=5000)] = Field(
+        default=100, description="Most webhook requests that one worker has under way, for each lane."
+    )
+    dispatch_connect_timeout: Annotated[float, Field(gt=0)] = Field(
+        default=5.0, description="Seconds to wait for a connection to an endpoint."
+    )
+    dispatch_request_timeout: Annotated[float, Field(gt=0)] = Field(
+        default=15.0, description="Seconds for a whole webhook request."
+    )
+    dispatch_retry_schedule: Annotated[tuple[float, ...], NoDecode, BeforeValidator(_comma_separated(float))] = Field(
+        default=(5, 30, 120, 600, 1800, 7200, 18_000, 36_000, 36_000),
+        description="Seconds to wait before each retry on a channel, separated by commas; when the list is used up, the next "
+        "channel is tried.",
+    )
+    dispatch_inbox_patience: Annotated[float, Field(gt=0)] = Field(
+        default=30 * DAY, description="Seconds that a letter waits in the inbox to be pulled before it counts as undeliverable."
+    )
+    dispatch_agency_patience: Annotated[float, Field(ge=0)] = Field(
+        default=60.0, description="Seconds to wait for news of an agency that is not known yet; then its letter is in the inbox."
+    )
+    dispatch_email_secret_letters: bool = Field(
+        default=False, description="Whether letters classed ลับ and ลับมาก are announced by e-mail (without subject and text)."
+    )
+    dispatch_smtp_host: str = Field(default="127.0.0.1", description="Mail server that takes outgoing mail.")
+    dispatch_smtp_port: Annotated[int, Field(ge=1, le=65_535)] = Field(default=587, description="Port of the mail server.")
+    dispatch_smtp_tls: Literal["auto", "starttls", "tls", "none"] = Field(
+        default="auto",
+        description="`auto`: STARTTLS when the server offers it; `starttls`: required; `tls`: from the first byte; `none`.",
+    )
+    dispatch_smtp_username: str | None = Field(default=None, description="User at the mail server; none: no login.")
+    dispatch_smtp_password: SecretStr | None = Field(default=None, description="Password of that user.")
+    dispatch_smtp_timeout: Annotated[float, Field(gt=0)] = Field(
+        default=20.0, description="Seconds to wait for each answer of the mail server."
+    )
+    dispatch_mail_from: str = Field(default="saraban@wian.invalid", description="Sender address of outgoing mail.")
+    dispatch_email_attach_limit: Annotated[int, Field(ge=0)] = Field(
+        default=5 * 1024 * 1024, description="PDF files are attached to the mail when they have no more bytes together than this."
+    )
+    dispatch_internal_url: str | None = Field(
+        default=None, description="Base address under which dispatch itself reads attachments; none: public_url."
+    )
+    dispatch_observe_interval: Annotated[float, Field(gt=0)] = Field(
+        default=15.0, description="Seconds between two measurements of the backlog."
+    )
+
+    @field_validator("dispatch_internal_url")
+    @classmethod
+    def _internal_without_trailing_slash(cls, value: str | None) -> str | None:
+        return None if value is None else value.rstrip("/")
+
+    @field_validator("dispatch_mail_from")
+    @classmethod
+    def _sender_is_a_mailbox(cls, value: str) -> str:
+        if not is_mailbox(value):
+            raise ValueError("WIAN_DISPATCH_MAIL_FROM must be an address such as saraban@example.go.th")
+        return value
+
+    @model_validator(mode="after")
+    def _dispatch_relations_hold(self) -> Self:
+        keys = self.secret_keys
+        if not keys:
+            raise ValueError("WIAN_DISPATCH_SECRET_KEY must hold at least one Fernet key")
+        try:
+            for key in keys:
+                Fernet(key)
+        except ValueError:
+            raise ValueError("WIAN_DISPATCH_SECRET_KEY: each key is 32 bytes in URL-safe base64") from None
+        if not self.dispatch_retry_schedule or not all(math.isfinite(wait) and wait > 0 for wait in self.dispatch_retry_schedule):
+            raise ValueError("WIAN_DISPATCH_RETRY_SCHEDULE must list one or more seconds greater than 0")
+        if self.dispatch_connect_timeout > self.dispatch_request_timeout:
+            raise ValueError("WIAN_DISPATCH_CONNECT_TIMEOUT must not exceed WIAN_DISPATCH_REQUEST_TIMEOUT")
+        if self.dispatch_lease < max(self.dispatch_request_timeout, self.dispatch_smtp_timeout) + LEASE_MARGIN:
+            raise ValueError(
+                f"WIAN_DISPATCH_LEASE must be at least {LEASE_MARGIN:g} s longer than WIAN_DISPATCH_REQUEST_TIMEOUT and "
+                "WIAN_DISPATCH_SMTP_TIMEOUT, or a delivery is sent again while it is being sent"
+            )
+        if self.dispatch_queue_lease <= self.publish_timeout:
+            raise ValueError("WIAN_DISPATCH_QUEUE_LEASE must be longer than WIAN_PUBLISH_TIMEOUT")
+        if self.dispatch_window < self.dispatch_batch_size:
+            raise ValueError("WIAN_DISPATCH_WINDOW must hold at least one batch (WIAN_DISPATCH_BATCH_SIZE)")
+        return self
+
+    @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """The Fernet keys, the one that encrypts first."""
+        return tuple(key.strip() for key in self.dispatch_secret_key.get_secret_value().split(",") if key.strip())

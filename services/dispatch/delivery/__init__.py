@@ -1,0 +1,1 @@
+"""One delivery's way: claim, attempt, decide, record."""

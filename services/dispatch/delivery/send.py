@@ -1,0 +1,94 @@
+"""Sending one job: measured, logged, and never raising."""
+
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+from opentelemetry import metrics
+
+from services.dispatch.delivery.decide import Standing
+from services.dispatch.delivery.jobs import Job, Sent
+from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater
+
+log = structlog.stdlib.get_logger("wian.attempt")
+_meter = metrics.get_meter("wian.dispatch")
+_attempts = _meter.create_counter("wian.dispatch.attempts", unit="{attempt}", description="Attempts by channel and outcome.")
+_durations = _meter.create_histogram(
+    "wian.dispatch.attempt.duration",
+    unit="s",
+    description="How long an attempt took.",
+    explicit_bucket_boundaries_advisory=[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How the jobs of one batch are sent: `slots` is held for the time of one attempt."""
+
+    send: Callable[[Job], Awaitable[Outcome]]
+    slots: AbstractAsyncContextManager[object]
+
+
+class Sender(Protocol):
+    """One channel's way of sending."""
+
+    def session(self) -> AbstractAsyncContextManager[Session]: ...
+
+
+def outcome_name(outcome: Outcome) -> str:
+    """The outcome as attempts, logs and metrics name it."""
+    match outcome:
+        case Delivered():
+            return "delivered"
+        case RetryLater():
+            return "retry_later"
+        case Refused():
+            return "refused"
+        case Gone():
+            return "gone"
+        case NoRoute():
+            return "no_route"
+
+
+def dice() -> float:
+    """A number from 0 to 1, to spread what would come at once."""
+    return random.random()  # noqa: S311 - no secret
+
+
+async def attempt(job: Job, session: Session) -> Sent:
+    """Send `job` when there is a slot for it; whatever happens is an outcome."""
+    async with session.slots:
+        started_at, begun = datetime.now(UTC), time.perf_counter()
+        try:
+            outcome = await session.send(job)
+        except Exception:
+            # The edge of one delivery: a mistake of ours with this letter must not stop the others, nor be tried for ever.
+            log.exception("sending failed", delivery_id=str(job.address.delivery_id))
+            outcome = RetryLater("internal_error")
+        sent = Sent(job, outcome, started_at, datetime.now(UTC), (time.perf_counter() - begun) * 1000)
+    _note(sent, job.standing)
+    return sent
+
+
+def _note(sent: Sent, standing: Standing) -> None:
+    name = outcome_name(sent.outcome)
+    attributes = {"channel": str(standing.channel), "outcome": name}
+    _attempts.add(1, attributes)
+    _durations.record(sent.milliseconds / 1000, attributes)
+    log.info(
+        "attempt",
+        delivery_id=str(sent.job.address.delivery_id),
+        circular_id=str(sent.job.circular.circular_id),
+        agency_id=str(sent.job.address.agency_id),
+        channel=str(standing.channel),
+        number=standing.attempts + 1,
+        outcome=name,
+        reason=getattr(sent.outcome, "reason", None),
+        status=getattr(sent.outcome, "status", None),
+        milliseconds=round(sent.milliseconds, 1),
+    )

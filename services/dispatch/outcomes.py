@@ -1,0 +1,57 @@
+"""What came of an attempt, as values: nothing that a recipient's system does is an exception here."""
+
+from dataclasses import dataclass
+from typing import Final
+
+ANSWER_BYTES: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The other side took it: HTTP 2xx, or SMTP 250."""
+
+    status: int
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryLater:
+    """It may go through later; `after` is the pause in seconds that the other side asks for."""
+
+    reason: str
+    status: int | None = None
+    answer: str = ""
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """This channel will not take it, however often it is tried."""
+
+    reason: str
+    status: int | None = None
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """HTTP 410: the endpoint wants no more webhooks."""
+
+    status: int
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoRoute:
+    """Nothing was tried: the agency no longer has an endpoint or a mailbox that this letter may go to."""
+
+    reason: str
+
+
+Outcome = Delivered | RetryLater | Refused | Gone | NoRoute
+
+
+def answer_text(raw: bytes | str) -> str:
+    """The beginning of an answer as text that can be stored: at most 1 KiB of UTF-8 without NUL."""
+    text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw.encode("utf-8", "replace").decode()
+    return text.replace("\x00", "\ufffd").encode()[:ANSWER_BYTES].decode("utf-8", "ignore")

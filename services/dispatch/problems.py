@@ -1,0 +1,24 @@
+"""The problems that dispatch reports beside the common ones: a closed catalogue, with what to do, in Thai and English."""
+
+from typing import Final
+
+from shared.problems import Problem
+
+ENDPOINT_URL_REFUSED: Final = Problem(
+    "endpoint_url_refused",
+    422,
+    "Webhooks cannot be sent to that address",
+    "ไม่สามารถส่งเว็บฮุกไปยังที่อยู่นี้ได้",
+    "Give a public https address without user name; `errors` says what is wrong with this one.",
+    "ระบุที่อยู่ https สาธารณะที่ไม่มีชื่อผู้ใช้ ดูสาเหตุใน errors",
+)
+ENDPOINT_SECRET_INVALID: Final = Problem(
+    "endpoint_secret_invalid",
+    422,
+    "The signing secret is not usable",
+    "รหัสลับสำหรับลงลายมือชื่อใช้ไม่ได้",
+    "Send `whsec_` and 24 to 64 random bytes in base64, or null to have a secret made.",
+    "ส่ง whsec_ ตามด้วยข้อมูลสุ่ม 24 ถึง 64 ไบต์แบบ base64 หรือส่ง null เพื่อให้ระบบสร้างให้",
+)
+
+CATALOGUE: Final = (ENDPOINT_URL_REFUSED, ENDPOINT_SECRET_INVALID)

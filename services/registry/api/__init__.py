@@ -1,0 +1,1 @@
+"""HTTP in: the registry's routes, by noun."""

@@ -1,0 +1,66 @@
+"""Pages of a listing: an opaque cursor in the body, and the same as a Link header (RFC 8288)."""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from fastapi import Request, Response
+from pydantic import BaseModel, Field
+
+from services.registry import problems
+from shared.problems import ProblemError
+from shared.thai.text import has_unsafe_characters
+
+ItemT = TypeVar("ItemT")
+OutT = TypeVar("OutT", bound=BaseModel)
+
+
+class Page(BaseModel, Generic[OutT]):
+    """A part of a listing; `next` is null on the last page."""
+
+    items: list[OutT]
+    next: str | None = Field(description="Give it as `after` to read on; null on the last page.")
+
+
+def read_cursor(cursor: str | None) -> str | None:
+    """The key behind which a page begins; raises ProblemError `cursor_invalid`."""
+    if cursor is None:
+        return None
+    try:
+        key = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (binascii.Error, ValueError) as error:
+        raise ProblemError(problems.CURSOR_INVALID) from error
+    if has_unsafe_characters(key):
+        raise ProblemError(problems.CURSOR_INVALID)
+    return key
+
+
+def read_id_cursor(cursor: str | None) -> UUID | None:
+    """The same for listings in the order of identifiers."""
+    key = read_cursor(cursor)
+    if key is None:
+        return None
+    try:
+        return UUID(key)
+    except ValueError as error:
+        raise ProblemError(problems.CURSOR_INVALID) from error
+
+
+def page_of(
+    found: Sequence[ItemT],
+    limit: int,
+    *,
+    key: Callable[[ItemT], str],
+    show: Callable[[ItemT], OutT],
+    request: Request,
+    response: Response,
+) -> Page[OutT]:
+    """A page of `limit` items; `found` holds one more when there are more. Sets the Link header."""
+    shown = found[:limit]
+    following: str | None = None
+    if len(found) > limit:
+        following = base64.urlsafe_b64encode(key(shown[-1]).encode()).decode().rstrip("=")
+        response.headers["Link"] = f'<{request.url.include_query_params(after=following)}>; rel="next"'
+    return Page(items=[show(item) for item in shown], next=following)

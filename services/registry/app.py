@@ -1,0 +1,104 @@
+"""The registry wired together: what it opens, its application, its workers."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from services.registry import problems
+from services.registry.api import agencies, attachments, clients, letters, lists, oauth, registers
+from services.registry.api.bodies import BodyLimit
+from services.registry.config import RegistrySettings
+from services.registry.resources import Resources
+from services.registry.storage import open_storage
+from services.registry.tokens import Tokens
+from shared.access import TokenVerifier
+from shared.broker import Publisher
+from shared.links import LinkSigner
+from shared.outbox import Relay
+from shared.postgres import Database, ForeignKeyViolation, open_database
+from shared.problems import ProblemError
+from shared.service import Parts, Service
+from shared.web import DatabaseProbe, problem_response
+from shared.web import create_app as create_web_app
+
+# Routes that need no token: the way to one, the keys that check it, and links that are credentials themselves.
+PUBLIC_ROUTES: Final = ("/oauth/token", "/.well-known/jwks.json", "/f/{link}")
+
+_ROUTERS: Final = (
+    oauth.router,
+    clients.router,
+    agencies.router,
+    lists.router,
+    registers.router,
+    letters.router,
+    attachments.router,
+)
+
+
+def create_app(resources: Resources) -> FastAPI:
+    """The application; it checks tokens by the keys in its own database."""
+    settings = resources.settings
+    verifier = TokenVerifier(resources.tokens.key_set, issuer=settings.token_issuer, audience=settings.token_audience)
+    app = create_web_app("Wian registry", verifier=verifier)
+    app.state.resources = resources
+    app.add_middleware(BodyLimit, most=settings.registry_request_max_bytes)
+    app.add_exception_handler(ForeignKeyViolation, _on_unknown_owner)
+    for router in _ROUTERS:
+        app.include_router(router)
+    return app
+
+
+async def _on_unknown_owner(_request: Request, error: Exception) -> JSONResponse:
+    # Only the caller's own agency is not looked up before it is referred to: a token of an outside issuer may name any.
+    if getattr(error, "constraint_name", None) not in {"lists_owner", "registers_owner", "letters_owner"}:
+        raise error
+    return problem_response(ProblemError(problems.AGENCY_UNKNOWN, "the token's agency is not in the registry"))
+
+
+@asynccontextmanager
+async def open_parts(settings: RegistrySettings) -> AsyncGenerator[Parts]:
+    """The opened registry, closed when the block ends."""
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(
+            open_database(settings.postgres_dsn.get_secret_value(), service="registry", pool_size=settings.postgres_pool_size)
+        )
+        tokens = _tokens(database, settings)
+        await tokens.open_key()
+        resources = Resources(
+            settings=settings,
+            database=database,
+            storage=open_storage(settings.registry_storage_url),
+            tokens=tokens,
+            signer=LinkSigner(settings.link_key.get_secret_value()),
+        )
+        publisher = Publisher(settings.amqp_url.get_secret_value(), settings.broker_namespace, timeout=settings.publish_timeout)
+        stack.push_async_callback(publisher.close)
+        relay = Relay(
+            database,
+            publisher,
+            service="registry",
+            batch_size=settings.outbox_batch_size,
+            lease=settings.outbox_lease,
+            poll_interval=settings.outbox_poll_interval,
+        )
+        probe = DatabaseProbe(database)
+        yield Parts(app=create_app(resources), workers=(relay,), api_probes=(probe,), worker_probes=(probe, publisher))
+
+
+def _tokens(database: Database, settings: RegistrySettings) -> Tokens:
+    return Tokens(
+        database,
+        encryption_key=settings.registry_key_encryption_key.get_secret_value(),
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+        lifetime=settings.registry_token_lifetime,
+    )
+
+
+SERVICE: Final = Service(
+    name="registry", settings=RegistrySettings, migrations=Path(__file__).parent / "migrations", open=open_parts
+)

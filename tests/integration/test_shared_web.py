@@ -1,0 +1,144 @@
+"""What every application answers: problems with codes, truthful health, one trace, and logs without credentials."""
+
+import asyncio
+from typing import Annotated
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import Depends, FastAPI
+from opentelemetry import trace
+from pydantic import BaseModel
+
+from shared import postgres
+from shared.access import Principal, Scope, needs
+from shared.postgres import Database
+from shared.runtime import HttpServer, run_workers
+from shared.web import DatabaseProbe, add_health_routes, create_app
+from tests.support.eventually import eventually
+from tests.support.tokens import TokenIssuer
+from wian.embedded.servers import Servers
+
+
+class Body(BaseModel):
+    count: int
+
+
+@pytest.fixture
+def app(token_issuer: TokenIssuer) -> FastAPI:
+    app = create_app("test", verifier=token_issuer.verifier())
+
+    @app.post("/v1/things")
+    async def make(body: Body, _caller: Annotated[Principal, Depends(needs(Scope.LETTERS_WRITE))]) -> dict[str, int]:
+        return {"count": body.count}
+
+    @app.get("/v1/trace")
+    async def traced() -> dict[str, str]:
+        return {"trace": format(trace.get_current_span().get_span_context().trace_id, "032x")}
+
+    @app.get("/v1/broken")
+    async def broken() -> None:
+        raise RuntimeError("an inner detail")
+
+    return app
+
+
+def _client(app: FastAPI) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://wian.test")
+
+
+async def test_invalid_body_names_the_field(app: FastAPI, token_issuer: TokenIssuer) -> None:
+    async with _client(app) as http:
+        headers = token_issuer.headers(uuid4(), Scope.LETTERS_WRITE)
+        answer = await http.post("/v1/things", json={"count": "many"}, headers=headers)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["code"] == "request_invalid"
+    assert problem["errors"][0]["pointer"] == "/body/count"
+    assert problem["remedy"]["th"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/v1/nothing", 404, "not_found"),
+        ("PATCH", "/v1/things", 405, "method_not_allowed"),
+        ("POST", "/v1/things", 401, "token_invalid"),
+    ],
+)
+async def test_refusals_are_problems(app: FastAPI, method: str, path: str, status: int, code: str) -> None:
+    async with _client(app) as http:
+        answer = await http.request(method, path, json={"count": 1})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_missing_scope_is_named(app: FastAPI, token_issuer: TokenIssuer) -> None:
+    async with _client(app) as http:
+        answer = await http.post("/v1/things", json={"count": 1}, headers=token_issuer.headers(uuid4(), Scope.LETTERS_READ))
+    assert (answer.status_code, answer.json()["code"]) == (403, "scope_missing")
+    assert "letters:write" in answer.json()["detail"]
+
+
+async def test_an_error_of_ours_shows_a_trace_id_and_no_detail(app: FastAPI) -> None:
+    async with _client(app) as http:
+        answer = await http.get("/v1/broken")
+    assert answer.status_code == 500
+    assert answer.json()["code"] == "internal_error"
+    assert "inner detail" not in answer.text
+    assert "trace_id" in answer.json()["detail"]
+
+
+async def test_the_callers_trace_is_continued(app: FastAPI) -> None:
+    trace_id = uuid4().hex
+    async with _client(app) as http:
+        answer = await http.get("/v1/trace", headers={"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"})
+    assert answer.json() == {"trace": trace_id}
+
+
+async def test_readiness_is_false_while_the_database_is_away(running_servers: Servers, database_dsn: str, app: FastAPI) -> None:
+    server = running_servers.postgres
+    assert server is not None
+    async with postgres.open_database(database_dsn, service="ack", pool_size=2) as database:
+        _add_database_route(app, database)
+        add_health_routes(app, [DatabaseProbe(database)])
+        async with _client(app) as http:
+            assert (await http.get("/readyz")).status_code == 200
+            await server.kill()
+            away = await http.get("/readyz")
+            assert away.status_code == 503
+            assert "PostgreSQL" in away.json()["checks"]["database"]
+            refused = await http.get("/v1/count")
+            assert (refused.status_code, refused.json()["code"]) == (503, "temporarily_unavailable")
+            assert refused.headers["retry-after"] == "2"
+            assert (await http.get("/livez")).status_code == 200
+            await server.start()
+            await eventually(lambda: http.get("/readyz"), lambda answer: answer.status_code == 200)
+
+
+def _add_database_route(app: FastAPI, database: Database) -> None:
+    @app.get("/v1/count")
+    async def count() -> int:
+        async with database.connection() as connection:
+            return await connection.fetchval("SELECT count(*) FROM outbox")
+
+
+async def test_server_stops_when_asked_and_a_failed_worker_ends_the_process() -> None:
+    class Failing:
+        name = "failing"
+
+        async def run(self, stop: asyncio.Event) -> None:
+            await asyncio.sleep(0)
+            raise ValueError("broken")
+
+    stop = asyncio.Event()
+    http = HttpServer(FastAPI(), host="127.0.0.1", port=0)
+    serving = asyncio.create_task(run_workers([http], stop, grace=2))
+    await http.started.wait()
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"http://127.0.0.1:{http.port}/")).status_code == 404
+    stop.set()
+    await asyncio.wait_for(serving, 5)
+    with pytest.raises(ExceptionGroup) as failure:
+        await run_workers([Failing()], asyncio.Event(), grace=1)
+    assert isinstance(failure.value.exceptions[0], ValueError)
