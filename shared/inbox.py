@@ -20,7 +20,7 @@ MARK_APPLIED: Final = """
 INSERT INTO inbox (consumer, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING message_id
 """
 
-PRUNE: Final = "DELETE FROM inbox WHERE applied_at < now() - $1"
+PRUNE: Final = "DELETE FROM inbox WHERE applied_at < now() - $1::interval"
 
 # While the database is away a message is kept in hand: handing it back would only wear out its delivery limit.
 DATABASE_PAUSE: Final = 0.5

@@ -1,6 +1,6 @@
 """OpenTelemetry: one trace from the dispatch call over the broker to the webhook and back."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry import metrics, trace
@@ -52,7 +52,7 @@ def span(
     *,
     kind: SpanKind = SpanKind.INTERNAL,
     parent: str | None = None,
-    attributes: dict[str, AttributeValue] | None = None,
+    attributes: Mapping[str, AttributeValue] | None = None,
 ) -> Generator[Span]:
     """Run a block in a span; `parent` is a `traceparent` that came from elsewhere (default: the running span)."""
     with _tracer.start_as_current_span(name, context=_context_of(parent), kind=kind, attributes=attributes) as running:

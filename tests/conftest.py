@@ -7,6 +7,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from shared.broker import delete_topology
 from shared.migrations import migrate
@@ -82,6 +86,16 @@ def settings_environment(database_dsn: str, amqp_url: str, broker_namespace: str
         "public_url": "http://wian.test",
         "outbox_poll_interval": "0.02",
     }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def spans() -> InMemorySpanExporter:
+    """Every span that ends in this process; OpenTelemetry takes one provider a process."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    return exporter
 
 
 @pytest.fixture(scope="session")

@@ -56,6 +56,14 @@ def migrate() -> None:
 
 
 @app.command
+def docs() -> None:
+    """Write the reference pages under docs/ from the code."""
+    from wian.reference import write
+
+    asyncio.run(write())
+
+
+@app.command
 def operator() -> None:
     """Make a client for the operator of the exchange and print its id and secret, once."""
     from services.registry.operator import bootstrap_operator

@@ -110,14 +110,12 @@ async def local_system(*, smtp_port: int, settings: Mapping[str, str]) -> AsyncG
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(servers())
         run = await stack.enter_async_context(run_folder(default_home()))
-        dsn = await stack.enter_async_context(_own_database(running.addresses.postgres_dsn))
+        dsn = await stack.enter_async_context(own_database(running.addresses.postgres_dsn))
         namespace = f"wian-{secrets.token_hex(4)}"
         if running.rabbitmq is None:
             stack.push_async_callback(delete_topology, running.addresses.amqp_url, namespace)
         api_port, worker_port = free_ports(2)
-        base = _environment(dsn, running.addresses.amqp_url, namespace, api_port, run.path / "storage", smtp_port) | dict(
-            settings
-        )
+        base = environment(dsn, running.addresses.amqp_url, namespace, api_port, run.path / "storage", smtp_port) | dict(settings)
         await migrate_all(dsn)
         async with postgres.open_database(dsn, service="registry", pool_size=2) as database:
             operator_id, operator_secret = await bootstrap_operator(database)
@@ -148,7 +146,7 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 
 @asynccontextmanager
-async def _own_database(dsn: str) -> AsyncGenerator[str]:
+async def own_database(dsn: str) -> AsyncGenerator[str]:
     """A new database on the server of `dsn`, dropped at the end: a run never touches another's data."""
     name = f"wian_{secrets.token_hex(6)}"
     admin = await postgres.connect(dsn)
@@ -166,7 +164,7 @@ async def _own_database(dsn: str) -> AsyncGenerator[str]:
             await admin.close()
 
 
-def _environment(dsn: str, amqp_url: str, namespace: str, port: int, storage: Path, smtp_port: int) -> dict[str, str]:
+def environment(dsn: str, amqp_url: str, namespace: str, port: int, storage: Path, smtp_port: int) -> dict[str, str]:
     root = Path(__file__).resolve().parent.parent
     return {
         "PATH": "/usr/bin:/bin",

@@ -1,7 +1,10 @@
 """Writes the reference pages under docs/ from the code, so that what they list is what there is."""
 
+import asyncio
 import json
+import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +21,9 @@ from shared.contracts.events import EVENT_TYPES
 from shared.contracts.topology import QUEUES, Exchange
 from shared.problems import Problem
 from shared.settings import ServiceSettings
-from wian.all_in_one import SERVICES
+from wian.all_in_one import SERVICES, migrate_all
+from wian.embedded.servers import servers
+from wian.local import environment, own_database
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 NOTE: Final = "<!-- Written by `make docs` from the code; a test compares the two. -->\n"
@@ -43,6 +48,23 @@ def pages(apps: dict[str, FastAPI]) -> dict[Path, str]:
         document = get_openapi(title=app.title, version=app.version, openapi_version="3.1.0", routes=app.routes)
         written[Path("openapi") / f"{name}.json"] = _pretty(document)
     return written
+
+
+async def write() -> None:
+    """Write every page; the services are opened on servers of their own, since their applications hold a database."""
+    async with servers() as running, own_database(running.addresses.postgres_dsn) as dsn, AsyncExitStack() as stack:
+        await migrate_all(dsn)
+        with tempfile.TemporaryDirectory() as storage:
+            values = environment(dsn, running.addresses.amqp_url, "docs", 8080, Path(storage), 25)
+            settings = {name.removeprefix("WIAN_").lower(): value for name, value in values.items() if name.startswith("WIAN_")}
+            apps = {s.name: (await stack.enter_async_context(s.open_with(settings))).app for s in SERVICES}
+            for path, text in pages(apps).items():
+                await asyncio.to_thread(_write_page, DOCS / path, text)
+
+
+def _write_page(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def _pretty(document: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NoReturn, assert_never
+from typing import Final, assert_never
 from uuid import UUID
 
 import structlog
@@ -71,9 +71,7 @@ async def _decide_and_record(connection: Connection, target: Locked, draft: Draf
     decision = decide_acknowledgment(fold(known), draft, letter_date=target.letter_date, now=now)
     match decision:
         case Accepted(fact=fact):
-            event = new_event(
-                target.recipient_id, fact, occurred_at=now, recorded_at=now, actor=caller.actor, door=caller.door
-            )
+            event = new_event(target.recipient_id, fact, occurred_at=now, recorded_at=now, actor=caller.actor, door=caller.door)
             await events.append(connection, [event])
             await recipients.write_summaries(connection, {target.recipient_id: fold([*known, event])})
             await outbox.add(connection, "ack", [_outgoing(target, fact, now)])
@@ -84,13 +82,9 @@ async def _decide_and_record(connection: Connection, target: Locked, draft: Draf
             _acknowledged.add(1, {"door": caller.door, "decision": "conflict"})
             raise ProblemError(problems.ACKNOWLEDGMENT_CONFLICT, described(recorded))
         case Invalid(errors=errors):
-            _refuse(decision, errors[0].detail)
+            raise ProblemError(problems.BY_CODE[errors[0].code], errors[0].detail, errors=errors)
         case _:
             assert_never(decision)
-
-
-def _refuse(invalid: Invalid, detail: str) -> NoReturn:
-    raise ProblemError(problems.BY_CODE[invalid.errors[0].code], detail, errors=invalid.errors)
 
 
 def described(recorded: Acknowledgment) -> str:

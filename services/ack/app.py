@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 
 from services.ack.api import acknowledgments, annex, assets, circulars, pages, tracking
 from services.ack.config import AckSettings
@@ -37,7 +38,8 @@ PUBLIC_ROUTES: Final = (
 def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     """The application on opened resources."""
     app = web.create_app("Wian: acknowledgments", verifier=verifier)
-    app.add_middleware(BodyLimit)
+    # Appended, so that the request log stands around it.
+    app.user_middleware.append(Middleware(BodyLimit))
     app.state.resources = resources
     for module in (acknowledgments, circulars, annex, pages, tracking, assets):
         app.include_router(module.router)

@@ -45,20 +45,21 @@ async def save_agency(connection: Connection, event: AgencySaved, _meta: Meta) -
 
 async def expect_recipients(connection: Connection, event: CircularDispatched, meta: Meta) -> None:
     """Store a chunk's recipients, with whatever is known of them already, and roll a relay up to the circular before."""
+    parent = event.relay_of_recipient_id
+    if parent is not None:
+        # Row locks come before the lock of early events, here as in `record`.
+        await recipients.lock_many(connection, [parent])
     await circulars.insert(connection, event)
     new = await recipients.insert_many(connection, event.circular_id, event.recipients)
-    if event.relay_of_recipient_id is not None:
-        relay = new_event(
-            event.relay_of_recipient_id,
-            Relayed(event.circular_id, event.recipient_count),
-            occurred_at=event.dispatched_at,
-            recorded_at=meta.time,
-            actor=REGISTRY,
-        )
-        await record(connection, [relay])
     if new:
         await recipients.wait_for_early_events(connection)
         await _refold(connection, new)
+    if parent is not None:
+        relayed = Relayed(event.circular_id, event.recipient_count)
+        await record(
+            connection,
+            [new_event(parent, relayed, occurred_at=event.dispatched_at, recorded_at=meta.time, actor=REGISTRY)],
+        )
 
 
 async def record_hand_overs(connection: Connection, event: DeliveriesHandedOver, meta: Meta) -> None:

@@ -1,7 +1,8 @@
 """What the service's routes work with."""
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from services.ack.config import AckSettings
@@ -24,3 +25,5 @@ class Resources:
     links: LinkSigner
     forms: FormSigner
     now: Callable[[], datetime] = utc_now
+    # A long annex takes a core for seconds: one at a time leaves the other requests theirs.
+    printing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))

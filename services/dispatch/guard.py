@@ -100,8 +100,10 @@ class Guard:
             return False
         return is_in(address, self._allowed) or (self._public and is_public(address))
 
-    def socket_for(self, info: tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]) -> socket.socket:
-        """aiohttp's socket factory: the last gate, which literal addresses and cached answers pass too."""
+    def socket_for(
+        self, info: tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
+    ) -> socket.socket:
+        """Aiohttp's socket factory: the last gate, which literal addresses and cached answers pass too."""
         family, kind, protocol, _, target = info
         if not self.admits(str(target[0])):
             raise AddressRefused(f"{target[0]} is not a public address")

@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import Final
 
 import aiohttp
-from opentelemetry.trace import Status, StatusCode, SpanKind
+from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.util.types import AttributeValue
 from standardwebhooks.webhooks import Webhook
 
 from services.dispatch import payload
@@ -47,7 +48,9 @@ class Answer:
 class WebhookSender:
     """Sends webhooks over kept-alive connections, at most `concurrency` at a time for each lane."""
 
-    def __init__(self, sessions: Mapping[str, aiohttp.ClientSession], vault: Vault, allowed: Sequence[Network], public_url: str) -> None:
+    def __init__(
+        self, sessions: Mapping[str, aiohttp.ClientSession], vault: Vault, allowed: Sequence[Network], public_url: str
+    ) -> None:
         self._sessions = sessions
         self._allowed = tuple(allowed)
         self._public_url = public_url
@@ -74,7 +77,10 @@ class WebhookSender:
         except SecretLost:
             # Ours to repair (the key is missing); the endpoint has done nothing wrong.
             return RetryLater("secret_unreadable")
-        attributes = {"server.address": url.host or "", "wian.delivery_id": str(job.address.delivery_id)}
+        attributes: dict[str, AttributeValue] = {
+            "server.address": url.host or "",
+            "wian.delivery_id": str(job.address.delivery_id),
+        }
         with telemetry.span("POST webhook", kind=SpanKind.CLIENT, parent=job.circular.traceparent, attributes=attributes) as span:
             traceparent = telemetry.current_traceparent()
             if traceparent is not None:

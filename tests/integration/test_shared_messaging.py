@@ -83,7 +83,6 @@ async def test_committed_events_arrive_once_and_in_the_same_trace(
 ) -> None:
     collector = Collector()
     handler = EventHandler(ack, consumer=ACK_EVENTS, routes=dict([route(AgencySaved, collector)]))
-    telemetry.configure("test", None)
     with telemetry.span("dispatch call") as span:
         async with registry.transaction() as connection:
             await outbox.add(connection, "registry", [_event(f"a{n}") for n in range(120)])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from shared import logs
 from wian.demo.agencies import Agencies
 from wian.demo.example import MINISTRY, PROVINCE, load
 from wian.demo.progress import Progress
@@ -138,6 +139,7 @@ async def _write_annex(story: Story, output: Path) -> dict[str, str]:
 
 async def demo(*, stay: bool, patience: float = 50.0) -> int:
     """The command: returns the exit status. With `stay` the system runs on, with its data, until it is cancelled."""
+    logs.configure("demo", "warning")
     started = time.monotonic()
     async with stage(patience=patience) as (system, story):
         print(f"servers and services are up after {time.monotonic() - started:.1f} s: {system.public_url}", flush=True)

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import httpx
 from shared.access import AGENCY_SCOPES
 from wian.demo import papers
 from wian.demo.agencies import Agencies, Agency
-from wian.demo.api import Api
+from wian.demo.api import Api, ApiRefusal
 from wian.demo.example import MINISTRY, PROVINCE, Addressee, Example, Letter
 from wian.demo.mailboxes import Mailboxes
 
@@ -21,6 +22,7 @@ Json = Any
 
 # How many set-up calls are under way at once.
 SETUP_CONCURRENCY: Final = 16
+NOT_FOUND: Final = 404
 # The numbers that the real papers bear; the offices continue their registers there.
 MINISTRY_REGISTER: Final[Json] = {
     "unit_code": "มท ๐๒๑๘",
@@ -141,6 +143,7 @@ class Story:
         )
         await api.post(f"/v1/letters/{letter_id}/register")
         dispatched = await api.post(f"/v1/letters/{letter_id}/dispatch", {}, {"Idempotency-Key": f"demo-{letter_id}"})
+        await _until_known(api, dispatched["circular_id"], self.patience)
         return dispatched["circular_id"]
 
     async def circular(self, code: str, circular_id: str) -> Json:
@@ -165,6 +168,19 @@ async def cast_of(
             mail.close()
             await mail.wait_closed()
             await webhooks.cleanup()
+
+
+async def _until_known(api: Api, circular_id: str, patience: float) -> None:
+    """A circular can be followed as soon as the collector has heard of it, a moment after the 202."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            await api.get(f"/v1/circulars/{circular_id}")
+            return
+        except ApiRefusal as refusal:
+            if refusal.status != NOT_FOUND or time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.1)
 
 
 def _ministry() -> Addressee:

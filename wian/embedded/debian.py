@@ -15,6 +15,7 @@ from wian.embedded.processes import run_command
 
 _PACKAGE: Final = "rabbitmq-server"
 _OURS_EVEN_IF_INSTALLED: Final = re.compile(r"^Package: (rabbitmq-server|erlang-\S+)$", re.MULTILINE)
+_APPLICATIONS_NEEDED: Final = re.compile(r"applications\s*,\s*\[([^\]]*)\]")
 _TOOLS: Final = ("apt-get", "dpkg-deb")
 
 # Debian's script names /usr/lib/erlang whatever the folder it lies in; this one asks where it lies.
@@ -59,6 +60,7 @@ async def unpacked_rabbitmq(home: Path) -> Path:
             partial.mkdir()
             await _fetch(partial / "apt")
             await _unpack(partial / "apt/archives", partial / "tree")
+            _leave_out_plugins(partial / "tree")
             (partial / "tree").rename(folder)
             shutil.rmtree(partial)
     return folder
@@ -107,3 +109,22 @@ async def _unpack(archives: Path, tree: Path) -> None:
     for script in [tree / "usr/lib/erlang/bin/erl", *tree.glob("usr/lib/erlang/erts-*/bin/erl")]:
         script.write_text(_RELOCATABLE_ERL)
         script.chmod(script.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+
+
+def _leave_out_plugins(tree: Path) -> None:
+    """Remove the plugins that the broker itself does not need.
+
+    Erlang looks for each of some thousand modules in every folder: without the plugins, RabbitMQ starts in about two thirds of the time.
+    """
+    descriptions = {found.stem: found for found in tree.glob("usr/lib/rabbitmq/lib/rabbitmq_server-*/plugins/*/ebin/*.app")}
+    needed: set[str] = set()
+    to_visit = ["rabbit", "rabbitmq_prelaunch"]
+    while to_visit:
+        name = to_visit.pop()
+        if name in descriptions and name not in needed:
+            needed.add(name)
+            for names in _APPLICATIONS_NEEDED.findall(descriptions[name].read_text()):
+                to_visit.extend(re.findall(r"\w+", names))
+    for name, found in descriptions.items():
+        if name not in needed:
+            shutil.rmtree(found.parents[1])

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ def open_to_everyone(path: Path) -> bool:
 
 
 @asynccontextmanager
-async def locked(lock_file: Path) -> AsyncIterator[int]:
+async def locked(lock_file: Path) -> AsyncGenerator[int, None]:
     """Hold an exclusive lock between processes; it falls when its last holder ends, however that ends.
 
     Yields the descriptor. A child that inherits it holds the lock too.
@@ -72,7 +72,7 @@ class RunFolder:
 
 
 @asynccontextmanager
-async def run_folder(home: Path) -> AsyncIterator[RunFolder]:
+async def run_folder(home: Path) -> AsyncGenerator[RunFolder, None]:
     """A private folder for one run, removed at the end; after an error its logs stay for a day."""
     runs = home / "run"
     try:

@@ -99,6 +99,7 @@ class EmbeddedRabbitMQ:
             "default_user_tags.administrator = true\n"
             "vm_memory_high_watermark.absolute = 1GiB\n"
             "disk_free_limit.absolute = 100MB\n"
+            "raft.wal_max_size_bytes = 67108864\n"  # held in memory as well; the default is half of the watermark
         )
 
     def _environment(self, tree: Path) -> dict[str, str]:

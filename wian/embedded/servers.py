@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ class Servers:
 
 
 @asynccontextmanager
-async def servers(*, home: Path | None = None) -> AsyncIterator[Servers]:
+async def servers(*, home: Path | None = None) -> AsyncGenerator[Servers, None]:
     """Both servers, started side by side, ready for connections, and gone at the end.
 
     `home` holds the cache and the run's private folder: `$WIAN_HOME`, else `.wian` in the checkout. A cancelled task stops the servers in order;

@@ -67,7 +67,7 @@ def _to_row(event: RecipientEvent) -> dict[str, object]:
     }
 
 
-def _written(fact: Fact) -> tuple[str, str | None, str | None, dict[str, object]]:
+def _written(fact: Fact) -> tuple[str, str | None, str | None, Mapping[str, object]]:
     """Type, channel, grade and the rest as JSON."""
     match fact:
         case HandedOver():
@@ -112,9 +112,7 @@ def _rejection_data(fact: Rejection) -> dict[str, object]:
 def _from_row(row: Row) -> RecipientEvent:
     fact = _read(row["type"], row["channel"], row["grade"], row["data"])
     door = Door(row["channel"]) if isinstance(fact, Registration | Rejection) and row["channel"] else None
-    return RecipientEvent(
-        row["event_id"], row["recipient_id"], row["occurred_at"], row["recorded_at"], row["actor"], fact, door
-    )
+    return RecipientEvent(row["event_id"], row["recipient_id"], row["occurred_at"], row["recorded_at"], row["actor"], fact, door)
 
 
 def _read(kind: str, channel: str | None, grade: str | None, data: dict[str, Any]) -> Fact:

@@ -224,4 +224,6 @@ def _moment(moment: datetime | None) -> str | None:
 
 
 def _recipient(row: Row) -> Recipient:
-    return Recipient(**{field: State(row[field]) if field == "state" else row[field] for field in Recipient.__slots__})
+    values: dict[str, Any] = {field: row[field] for field in Recipient.__slots__}
+    values["state"] = State(row["state"])
+    return Recipient(**values)

@@ -1,0 +1,43 @@
+# Every target is listed by `make`. ARGS is passed on: make test ARGS="-k retry"
+.POSIX:
+.PHONY: help bootstrap demo up test check docs format lock clean
+PYTHON = python3
+IN = .venv/bin
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+bootstrap: ## make .venv from requirements.lock; returns at once when it is there
+	@$(PYTHON) -I wian/bootstrap.py
+
+demo: bootstrap ## a circular goes round before your eyes; leaves nothing behind
+	@exec $(IN)/python -m wian demo $(ARGS)
+
+up: bootstrap ## everything in one process, until Ctrl-C
+	@exec $(IN)/python -m wian up $(ARGS)
+
+test: bootstrap ## all tests, against a real PostgreSQL and RabbitMQ
+	@exec $(IN)/python -m pytest $(ARGS)
+
+# The quick ones first.
+check: bootstrap ## style, types, the direction of imports, migrations
+	@echo "ruff check"; $(IN)/ruff check
+	@echo "ruff format"; $(IN)/ruff format --check
+	@echo "squawk"; find services shared -path '*/migrations/*.sql' -exec $(IN)/squawk {} +
+	@echo "import-linter"; $(IN)/lint-imports
+	@echo "basedpyright"; $(IN)/basedpyright
+
+docs: bootstrap ## write the reference pages under docs/ from the code
+	@exec $(IN)/python -m wian docs
+
+format: bootstrap ## write the code as `make check` wants it
+	@$(IN)/ruff check --fix
+	@$(IN)/ruff format
+
+lock: bootstrap ## resolve pyproject.toml into requirements.lock, with hashes and no address
+	@$(IN)/uv pip compile pyproject.toml --extra embedded --extra dev --generate-hashes --no-emit-index-url --python-version 3.11 --universal --custom-compile-command "make lock" --quiet --output-file requirements.lock
+	@if grep -n '://' requirements.lock; then echo "an address got into requirements.lock" >&2; exit 1; fi
+
+clean: ## remove .venv, the private folder .wian and all caches
+	@rm -rf .venv .wian build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find services shared wian tests -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,52 @@
+"""Routes by which systems acknowledge letters: with a token, or with the link that came with the letter."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Path
+
+from services.ack.acknowledging import Caller, acknowledge
+from services.ack.api.bodies import AcknowledgmentIn, AcknowledgmentOut, OwnRecipientOut
+from services.ack.api.dependencies import Ack, Acknowledger, RecipientReader, read_link
+from services.ack.facts import Door
+from services.ack.store import circulars, recipients
+from shared import problems as common
+from shared.links import Purpose
+from shared.problems import ProblemError
+
+router = APIRouter(tags=["acknowledgments"])
+
+AcknowledgmentBody = Annotated[AcknowledgmentIn, Body()]
+Link = Annotated[str, Path(max_length=300, description="The signed link; it is the credential.")]
+
+
+@router.post("/v1/recipients/{recipient_id}/acknowledgment", summary="Acknowledge a letter that your agency received")
+async def acknowledge_with_token(
+    recipient_id: UUID, body: AcknowledgmentBody, caller: Acknowledger, ack: Ack
+) -> AcknowledgmentOut:
+    """Tells the sender under which number and on which day your registry registered the letter, or why it refuses it.
+
+    The same again gets the first answer; another number or reason is `acknowledgment_conflict`.
+    """
+    by = Caller(Door.API, caller.client_id, caller.agency())
+    return AcknowledgmentOut.of(await acknowledge(ack.database, recipient_id, body.draft(), by, now=ack.now()))
+
+
+@router.post("/v1/acknowledgments/{link}", summary="Acknowledge a letter with its link")
+async def acknowledge_with_link(link: Link, body: AcknowledgmentBody, ack: Ack) -> AcknowledgmentOut:
+    """The same, with the `acknowledgment_url` that came with the letter; no token is needed."""
+    recipient_id = read_link(ack, Purpose.ACKNOWLEDGE, link)
+    by = Caller(Door.LINK, "holder of the link")
+    return AcknowledgmentOut.of(await acknowledge(ack.database, recipient_id, body.draft(), by, now=ack.now()))
+
+
+@router.get("/v1/recipients/{recipient_id}", summary="Read what is recorded of a letter that your agency received")
+async def read_recipient(recipient_id: UUID, caller: RecipientReader, ack: Ack) -> OwnRecipientOut:
+    """The recipient's own row of the circular."""
+    agency_id = caller.agency()
+    async with ack.database.connection() as connection:
+        recipient = await recipients.get(connection, recipient_id)
+        if recipient is None or recipient.agency_id != agency_id:
+            raise ProblemError(common.NOT_FOUND)
+        circular = await circulars.get(connection, recipient.circular_id)
+    return OwnRecipientOut.own(recipient, circular.deadline if circular else None, ack.now())

@@ -1,0 +1,83 @@
+"""The tracking page: a circular's progress for whoever holds the link, moving while the circular does."""
+
+import hashlib
+import json
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import HTMLResponse
+
+from services.ack.acknowledging import under_way
+from services.ack.annex import Form, annex_response
+from services.ack.api.dependencies import Ack, read_link
+from services.ack.api.pages import trouble
+from services.ack.pages import render
+from services.ack.resources import Resources
+from services.ack.store import circulars, recipients
+from services.ack.store.circulars import Circular
+from services.ack.tracking import Tracking, document, tracking_of
+from services.ack.wording import WITHHELD_SUBJECT
+from shared.contracts.events import Secrecy
+from shared.links import Purpose
+from shared.problems import ProblemError
+
+router = APIRouter(tags=["tracking"])
+
+Link = Annotated[str, Path(max_length=300, description="The signed tracking link; it is the credential.")]
+After = Annotated[int, Query(ge=0, le=10**15, description="The position behind which the sheet begins.")]
+
+
+@router.api_route("/t/{link}", methods=["GET", "HEAD"], response_class=HTMLResponse, include_in_schema=False)
+async def show_tracking(link: Link, ack: Ack, after: After = 0) -> Response:
+    """The page; its script keeps it up to date."""
+    try:
+        circular, tracking = await _tracked(ack, link, after)
+    except ProblemError as error:
+        return trouble(error)
+    size = ack.settings.ack_tracking_rows
+    values = {
+        "link": link,
+        "circular": circular,
+        "letter": circular.letter,
+        "subject": circular.letter.subject if circular.letter.secrecy is Secrecy.NORMAL else WITHHELD_SUBJECT,
+        "tracking": tracking,
+        "after": after,
+        "before": max(after - size, 0) if after else None,
+        "following": after + size if after + size < circular.recipient_count else None,
+        "now": ack.now(),
+    }
+    return render.page("track.html", values)
+
+
+@router.get("/t/{link}/state", summary="Read what the tracking page shows")
+async def read_state(link: Link, request: Request, ack: Ack, after: After = 0) -> Response:
+    """The page's figures and rows in words; 304 while nothing has changed."""
+    _, tracking = await _tracked(ack, link, after)
+    body = json.dumps(document(tracking), ensure_ascii=False, separators=(",", ":")).encode()
+    headers = {"ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"', "Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(body, 200, headers, media_type="application/json")
+
+
+@router.get("/t/{link}/annex.{form}", summary="Take the filled annex with the tracking link", response_class=Response)
+async def read_annex_with_link(link: Link, form: Form, ack: Ack) -> Response:
+    """The same as with a token."""
+    return await annex_response(ack, await _circular(ack, read_link(ack, Purpose.TRACK, link)), form)
+
+
+async def _circular(ack: Resources, circular_id: UUID) -> Circular:
+    async with ack.database.connection() as connection:
+        circular = await circulars.get(connection, circular_id)
+    if circular is None:
+        raise under_way()
+    return circular
+
+
+async def _tracked(ack: Resources, link: str, after: int) -> tuple[Circular, Tracking]:
+    circular = await _circular(ack, read_link(ack, Purpose.TRACK, link))
+    async with ack.database.connection() as connection:
+        counts = await circulars.counts(connection, circular.circular_id)
+        rows = await recipients.page(connection, circular.circular_id, after=after, limit=ack.settings.ack_tracking_rows)
+    return circular, tracking_of(circular, counts, rows, ack.now())

@@ -1,0 +1,73 @@
+// Keeps the tracking page up to date: asks for its state, and writes what has changed as text.
+"use strict";
+(() => {
+  const sheet = document.getElementById("tracking");
+  const every = 1500;
+  const whenComplete = 15000;
+  const longest = 30000;
+  let etag = "";
+  let wait = every;
+
+  const write = (element, text) => {
+    if (element && element.textContent !== text) element.textContent = text;
+  };
+
+  const show = (state) => {
+    const badge = document.getElementById("progress");
+    write(badge, state.progress_text);
+    badge.className = `badge ${state.progress}`;
+    for (const [key, figure] of Object.entries(state.figures)) {
+      write(document.getElementById(`figure-${key}`), figure.value);
+      const bar = document.getElementById(`bar-${key}`);
+      if (bar) bar.value = figure.percent;
+    }
+    const relay = document.getElementById("relay");
+    write(relay, state.relay);
+    relay.hidden = state.relay === "";
+    let unknown = false;
+    for (const line of state.lines) {
+      const row = document.getElementById(`line-${line.key}`);
+      if (!row) {
+        unknown = true;
+        continue;
+      }
+      const changed = row.dataset.state !== line.state;
+      row.dataset.state = line.state;
+      row.toggleAttribute("data-late", line.late);
+      write(row.querySelector(".state"), line.state_th);
+      write(row.querySelector(".state-en"), line.state_en);
+      write(row.querySelector(".first"), line.stamp);
+      write(row.querySelector(".second-line"), line.note);
+      write(row.querySelector(".relays"), line.relay);
+      if (changed) {
+        row.classList.remove("moved");
+        void row.offsetWidth; // lets the highlight begin anew
+        row.classList.add("moved");
+      }
+    }
+    // Recipients that came after the page was opened have no row yet.
+    if (unknown) window.location.reload();
+    return state.progress === "complete" ? whenComplete : every;
+  };
+
+  const look = async () => {
+    if (document.hidden) return every;
+    const headers = etag ? { "If-None-Match": etag } : {};
+    const answer = await fetch(sheet.dataset.state, { headers, cache: "no-store", credentials: "omit" });
+    if (answer.status === 304) return wait;
+    if (!answer.ok) throw new Error(`state: ${answer.status}`);
+    etag = answer.headers.get("ETag") || "";
+    return show(await answer.json());
+  };
+
+  const turn = async () => {
+    try {
+      wait = await look();
+    } catch {
+      wait = Math.min(wait * 2, longest);
+    }
+    window.setTimeout(turn, wait);
+  };
+
+  window.setTimeout(turn, every);
+})();

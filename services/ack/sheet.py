@@ -1,0 +1,86 @@
+"""Prints the annex (บัญชีรายชื่อแนบท้าย): who received the circular and on what date, 33 lines a page."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import fontpkg_sarabun
+import typst
+
+from services.ack import wording
+from services.ack.fold import ANSWERED
+from services.ack.store.circulars import Circular
+from services.ack.store.recipients import Recipient
+from services.ack.view import Matrix
+from shared.contracts.events import Secrecy
+from shared.thai.dates import long_date
+from shared.thai.digits import to_thai
+
+ROWS_PER_PAGE: Final = 33
+TEMPLATE: Final = Path(__file__).with_name("sheet.typ")
+FONTS: Final = Path(fontpkg_sarabun.ROOT) / "files"
+
+
+@dataclass(frozen=True, slots=True)
+class Annex:
+    """What is printed: the circular, its figures, its recipients in list order, and the time of printing."""
+
+    circular: Circular
+    matrix: Matrix
+    recipients: Sequence[Recipient]
+    printed_at: datetime
+
+
+async def print_annex(annex: Annex) -> bytes:
+    """The annex as a PDF of A4 pages; set beside the event loop, which it would hold for seconds."""
+    return await asyncio.to_thread(_compile, annex)
+
+
+def _compile(annex: Annex) -> bytes:
+    # The data are JSON, never markup: a title cannot become an instruction of the typesetter.
+    data = json.dumps(_data(annex), ensure_ascii=False)
+    return typst.compile(
+        TEMPLATE.read_bytes(),
+        font_paths=_fonts(),
+        sys_inputs={"annex": data},
+        timestamp=int(annex.printed_at.timestamp()),
+    )
+
+
+@cache
+def _fonts() -> typst.Fonts:
+    return typst.Fonts(include_system_fonts=False, font_paths=[FONTS])
+
+
+def _data(annex: Annex) -> dict[str, object]:
+    letter = annex.circular.letter
+    return {
+        "number": to_thai(letter.number),
+        "date": long_date(letter.date),
+        "subject": letter.subject if letter.secrecy is Secrecy.NORMAL else wording.WITHHELD_SUBJECT,
+        "pages": [
+            [_row(recipient) for recipient in annex.recipients[start : start + ROWS_PER_PAGE]]
+            for start in range(0, len(annex.recipients), ROWS_PER_PAGE)
+        ],
+        "rows_per_page": ROWS_PER_PAGE,
+        "counts": to_thai(_counts(annex.matrix)),
+        "printed": f"พิมพ์เมื่อ {wording.moment(annex.printed_at)}",
+        "content_hash": letter.content_hash,
+    }
+
+
+def _row(recipient: Recipient) -> dict[str, object]:
+    first, second = wording.stamp(recipient)
+    return {"title": recipient.title, "first": first, "second": second, "answered": recipient.state in ANSWERED}
+
+
+def _counts(matrix: Matrix) -> str:
+    parts = [f"ทั้งหมด {matrix.recipients:,}", f"ส่งถึงแล้ว {matrix.handed_over_total:,}", f"ลงทะเบียนรับ {matrix.registered:,}"]
+    parts += [f"ปฏิเสธ {matrix.rejected:,}"] if matrix.rejected else []
+    parts += [f"ส่งไม่ได้ {matrix.undeliverable:,}"] if matrix.undeliverable else []
+    return "   ".join([*parts, f"ยังไม่ตอบ {matrix.outstanding:,}"])

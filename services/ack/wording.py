@@ -1,0 +1,97 @@
+"""How states, stamps and reasons are put into words, in Thai with the English beside it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from services.ack.facts import RejectionReason
+from services.ack.fold import State
+from services.ack.store.recipients import Recipient
+from shared.contracts.events import Channel, Secrecy, Speed
+from shared.thai.dates import bangkok_date, clock, long_date, short_date
+from shared.thai.digits import to_thai
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The same in both languages."""
+
+    th: str
+    en: str
+
+
+STATES: Final = {
+    State.AWAITING: Words("กำลังนำส่ง", "on its way"),
+    State.UNDELIVERABLE: Words("ส่งไม่ได้", "undeliverable"),
+    State.HANDED_OVER: Words("ส่งถึงแล้ว", "handed over"),
+    State.OPENED: Words("เปิดอ่านแล้ว", "opened"),
+    State.RECEIVED: Words("ระบบรับแล้ว", "received"),
+    State.REGISTERED: Words("ลงทะเบียนรับแล้ว", "registered"),
+    State.REJECTED: Words("ปฏิเสธ", "rejected"),
+}
+
+REASONS: Final = {
+    RejectionReason.MISADDRESSED: Words("ส่งผิดหน่วยงาน", "misaddressed"),
+    RejectionReason.DUPLICATE: Words("ได้รับซ้ำ", "received twice"),
+    RejectionReason.UNREADABLE: Words("เปิดอ่านไม่ได้", "cannot be read"),
+    RejectionReason.NOT_COMPETENT: Words("ไม่อยู่ในอำนาจหน้าที่", "outside our authority"),
+    RejectionReason.OTHER: Words("เหตุผลอื่น", "another reason"),
+}
+
+CHANNELS: Final = {
+    Channel.WEBHOOK: Words("ระบบถึงระบบ", "webhook"),
+    Channel.EMAIL: Words("ไปรษณีย์อิเล็กทรอนิกส์", "e-mail"),
+    Channel.INBOX: Words("กล่องหนังสือเข้า", "inbox"),
+}
+
+SPEEDS: Final = {
+    Speed.NORMAL: Words("ปกติ", "normal"),
+    Speed.URGENT: Words("ด่วน", "urgent"),
+    Speed.VERY_URGENT: Words("ด่วนมาก", "very urgent"),
+    Speed.MOST_URGENT: Words("ด่วนที่สุด", "most urgent"),
+}
+
+SECRECIES: Final = {
+    Secrecy.NORMAL: Words("ปกติ", "normal"),
+    Secrecy.CONFIDENTIAL: Words("ลับ", "confidential"),
+    Secrecy.SECRET: Words("ลับมาก", "secret"),
+}
+
+WITHHELD_SUBJECT: Final = "(ไม่แสดงเรื่องของหนังสือที่มีชั้นความลับ)"
+
+
+def stamp(recipient: Recipient) -> tuple[str, str]:
+    """The two lines of the annex's right-hand column, ผู้รับ/ลงวันที่; the second may be empty."""
+    match recipient.state:
+        case State.REGISTERED if recipient.receive_date is not None:
+            first = f"เลขรับ {recipient.receive_number} ลว. {short_date(recipient.receive_date)}"
+            if recipient.receive_time is not None:
+                first += f" {clock(recipient.receive_time)}"
+            return to_thai(first), recipient.registrar_name or ""
+        case State.REJECTED:
+            day = f" {_day(recipient.recorded_at)}" if recipient.recorded_at else ""
+            return f"ปฏิเสธ{day} {recipient.registrar_name or ''}".rstrip(), rejection(recipient)
+        case State.UNDELIVERABLE:
+            return "ส่งไม่ได้", recipient.failure_reason or ""
+        case State.AWAITING:
+            return "กำลังนำส่ง", ""
+        case _:
+            day = f" {_day(recipient.handed_over_at)}" if recipient.handed_over_at else ""
+            return f"{STATES[recipient.state].th}{day}", "ยังไม่ลงทะเบียนรับ"
+
+
+def rejection(recipient: Recipient) -> str:
+    """Why the recipient refused: the reason and what it wrote."""
+    if recipient.rejection_reason is None:
+        return ""
+    reason = REASONS[RejectionReason(recipient.rejection_reason)].th
+    return f"{reason}: {recipient.rejection_text}" if recipient.rejection_text else reason
+
+
+def moment(instant: datetime) -> str:
+    """'๒๓ พฤศจิกายน ๒๕๖๙ ๑๔.๓๐ น.', in Bangkok."""
+    return f"{long_date(bangkok_date(instant))} {clock(instant)}"
+
+
+def _day(instant: datetime) -> str:
+    return short_date(bangkok_date(instant))

@@ -1,0 +1,1 @@
+"""HTTP in: endpoints, the inbox, and deliveries."""

@@ -1,0 +1,26 @@
+"""Who may call, and what a route works with: the aliases that stand in the routes' signatures."""
+
+from typing import Annotated, Final
+
+from fastapi import Depends, Query, Request
+
+from services.dispatch.resources import Resources
+from shared.access import Principal, Scope, needs
+
+DEFAULT_PAGE: Final = 50
+LARGEST_PAGE: Final = 500
+
+
+def _resources(request: Request) -> Resources:
+    resources: Resources = request.app.state.resources
+    return resources
+
+
+Dispatch = Annotated[Resources, Depends(_resources)]
+
+EndpointOwner = Annotated[Principal, Depends(needs(Scope.ENDPOINTS_WRITE))]
+Recipient = Annotated[Principal, Depends(needs(Scope.DELIVERIES_READ))]
+SenderOrRecipient = Annotated[Principal, Depends(needs(Scope.DELIVERIES_READ, Scope.CIRCULARS_READ))]
+
+Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Most items of the page.")]
+After = Annotated[str | None, Query(max_length=400, description="`next` of the page before.")]

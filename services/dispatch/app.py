@@ -1,0 +1,185 @@
+"""Wiring of dispatch: what it opens, its application, its workers and probes."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import httpx
+from fastapi import FastAPI
+
+from services.dispatch.api import deliveries, endpoints, inbox
+from services.dispatch.attachments import AttachmentReader
+from services.dispatch.config import DispatchSettings
+from services.dispatch.consumers import Consumers
+from services.dispatch.delivery.record import Recorder
+from services.dispatch.delivery.send import Sender
+from services.dispatch.guard import Guard, GuardedResolver
+from services.dispatch.mail import MailSender, MailServer
+from services.dispatch.observer import Observer
+from services.dispatch.resources import Resources
+from services.dispatch.retry import Policy
+from services.dispatch.scheduler import Pace, Scheduler
+from services.dispatch.store.transitions import Deliveries
+from services.dispatch.transport import open_webhooks
+from services.dispatch.vault import Vault
+from services.dispatch.worker import BatchHandler, LaneWorker
+from shared import web
+from shared.access import TokenVerifier, keys_from_url
+from shared.broker import Consumer, Handler, Publisher
+from shared.contracts.events import Channel
+from shared.contracts.topology import DISPATCH_EVENTS, Lane, lane_queue
+from shared.links import LinkSigner
+from shared.outbox import Relay
+from shared.postgres import Database, open_database
+from shared.runtime import Probe, Worker
+from shared.service import Parts, Service
+from shared.web import DatabaseProbe
+
+EVENTS_PREFETCH: Final = 8
+ATTACHMENT_TIMEOUT: Final = 20.0
+
+# Every route asks for a token.
+PUBLIC_ROUTES: Final[frozenset[str]] = frozenset()
+
+
+def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
+    """The application over opened resources."""
+    app = web.create_app("Wian dispatch", verifier=verifier)
+    app.state.resources = resources
+    for router in (endpoints.router, inbox.router, deliveries.router):
+        app.include_router(router)
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What moves deliveries."""
+
+    scheduler: Scheduler
+    handlers: dict[tuple[Lane, Channel], BatchHandler]
+    consumers: Consumers
+
+
+@asynccontextmanager
+async def open_parts(settings: DispatchSettings) -> AsyncGenerator[Parts]:
+    """Open everything that dispatch needs in this process, and close it in reverse order."""
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(
+            open_database(settings.postgres_dsn.get_secret_value(), service="dispatch", pool_size=settings.postgres_pool_size)
+        )
+        resources = await _open_resources(stack, settings, database)
+        verifier = TokenVerifier(
+            keys_from_url(settings.key_set_url), issuer=settings.token_issuer, audience=settings.token_audience
+        )
+        relay_publisher, lane_publisher = _publisher(stack, settings), _publisher(stack, settings)
+        engine = await open_engine(stack, settings, resources, lane_publisher)
+        relay = Relay(
+            database,
+            relay_publisher,
+            service="dispatch",
+            batch_size=settings.outbox_batch_size,
+            lease=settings.outbox_lease,
+            poll_interval=settings.outbox_poll_interval,
+        )
+        events = _consumer(settings, DISPATCH_EVENTS, engine.consumers.handler(database), EVENTS_PREFETCH)
+        lanes = {
+            key: _consumer(settings, lane_queue(*key), handler, settings.dispatch_prefetch)
+            for key, handler in engine.handlers.items()
+        }
+        observer = Observer(database, interval=settings.dispatch_observe_interval)
+        lane_workers = [LaneWorker(consumer, engine.handlers[key]) for key, consumer in lanes.items()]
+        workers: list[Worker] = [relay, engine.scheduler, events, *lane_workers, observer]
+        probe = DatabaseProbe(database, "dispatch database")
+        worker_probes: list[Probe] = [probe, relay_publisher, events, *lanes.values()]
+        yield Parts(create_app(resources, verifier), tuple(workers), (probe,), tuple(worker_probes))
+
+
+async def _open_resources(stack: AsyncExitStack, settings: DispatchSettings, database: Database) -> Resources:
+    allowed = settings.dispatch_allow_networks
+    resolvers = {"https": GuardedResolver(Guard(allowed)), "http": GuardedResolver(Guard(allowed, public=False))}
+    for resolver in resolvers.values():
+        stack.push_async_callback(resolver.close)
+    return Resources(
+        settings=settings,
+        database=database,
+        vault=Vault(settings.secret_keys),
+        resolvers=resolvers,
+        deliveries=Deliveries(email_secret_letters=settings.dispatch_email_secret_letters),
+    )
+
+
+async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resources: Resources, publisher: Publisher) -> Engine:
+    """The scheduler, the lanes' handlers and the events' consumers; connections to endpoints are opened on first use."""
+    policy = Policy(
+        schedule=settings.dispatch_retry_schedule,
+        inbox_patience=timedelta(seconds=settings.dispatch_inbox_patience),
+        agency_patience=timedelta(seconds=settings.dispatch_agency_patience),
+    )
+    database, found = resources.database, resources.deliveries
+    signer = LinkSigner(settings.link_key.get_secret_value())
+    recorder = Recorder(database, found, policy)
+    pace = Pace(
+        window=settings.dispatch_window,
+        batch_size=settings.dispatch_batch_size,
+        queue_lease=timedelta(seconds=settings.dispatch_queue_lease),
+        poll_interval=settings.dispatch_poll_interval,
+    )
+
+    def handler(sender: Sender) -> BatchHandler:
+        return BatchHandler(
+            database,
+            sender,
+            recorder,
+            lease=timedelta(seconds=settings.dispatch_lease),
+            email_secret_letters=settings.dispatch_email_secret_letters,
+        )
+
+    webhooks = await stack.enter_async_context(
+        open_webhooks(
+            resources.vault,
+            allowed=settings.dispatch_allow_networks,
+            public_url=settings.public_url,
+            connect_timeout=settings.dispatch_connect_timeout,
+            request_timeout=settings.dispatch_request_timeout,
+        )
+    )
+    mail = await _open_mail(stack, settings, signer)
+    return Engine(
+        scheduler=Scheduler(database, publisher, found, policy, pace),
+        handlers={(lane, Channel.WEBHOOK): handler(webhooks.lane(settings.dispatch_concurrency)) for lane in Lane}
+        | {(lane, Channel.EMAIL): handler(mail) for lane in Lane},
+        consumers=Consumers(signer, found, policy, email_secret_letters=settings.dispatch_email_secret_letters),
+    )
+
+
+async def _open_mail(stack: AsyncExitStack, settings: DispatchSettings, signer: LinkSigner) -> MailSender:
+    http = await stack.enter_async_context(httpx.AsyncClient(timeout=ATTACHMENT_TIMEOUT))
+    reader = AttachmentReader(
+        http, signer, settings.dispatch_internal_url or settings.public_url, settings.dispatch_email_attach_limit
+    )
+    password = settings.dispatch_smtp_password
+    server = MailServer(
+        host=settings.dispatch_smtp_host,
+        port=settings.dispatch_smtp_port,
+        tls=settings.dispatch_smtp_tls,
+        username=settings.dispatch_smtp_username,
+        password=None if password is None else password.get_secret_value(),
+        timeout=settings.dispatch_smtp_timeout,
+    )
+    return MailSender(server, reader, sender=settings.dispatch_mail_from, public_url=settings.public_url)
+
+
+def _publisher(stack: AsyncExitStack, settings: DispatchSettings) -> Publisher:
+    publisher = Publisher(settings.amqp_url.get_secret_value(), settings.broker_namespace, timeout=settings.publish_timeout)
+    stack.push_async_callback(publisher.close)
+    return publisher
+
+
+def _consumer(settings: DispatchSettings, queue: str, handler: Handler, prefetch: int) -> Consumer:
+    return Consumer(settings.amqp_url.get_secret_value(), settings.broker_namespace, queue, handler, prefetch=prefetch)
+
+
+SERVICE: Final = Service("dispatch", DispatchSettings, Path(__file__).parent / "migrations", open_parts)

@@ -1,0 +1,87 @@
+"""AMQP in: agencies, dispatched circulars, and acknowledgments, from the queue of dispatch's events."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from services.dispatch import ladder
+from services.dispatch.delivery.decide import first_step, reached
+from services.dispatch.retry import Policy
+from services.dispatch.store import agencies, circulars, transitions
+from services.dispatch.store.agencies import Reachability
+from services.dispatch.store.circulars import NewDelivery
+from services.dispatch.store.transitions import Deliveries, Move
+from shared.contracts.events import AgencySaved, CircularDispatched, FrozenRecipient, RecipientRegistered, RecipientRejected
+from shared.ids import new_id
+from shared.inbox import EventHandler, Meta, Route, route
+from shared.links import LinkSigner, Purpose
+from shared.postgres import Connection, Database
+
+CONSUMER: Final = "dispatch"
+
+
+class Consumers:
+    """Applies what the other services tell; each event in one transaction, in any order, any number of times."""
+
+    def __init__(self, signer: LinkSigner, deliveries: Deliveries, policy: Policy, *, email_secret_letters: bool) -> None:
+        self._signer = signer
+        self._deliveries = deliveries
+        self._policy = policy
+        self._email_secret_letters = email_secret_letters
+
+    def handler(self, database: Database) -> EventHandler:
+        return EventHandler(database, consumer=CONSUMER, routes=self.routes())
+
+    def routes(self) -> Mapping[str, Route]:
+        return dict(
+            (
+                route(AgencySaved, self.agency_saved),
+                route(CircularDispatched, self.circular_dispatched),
+                route(RecipientRegistered, self.acknowledged),
+                route(RecipientRejected, self.acknowledged),
+            )
+        )
+
+    async def agency_saved(self, connection: Connection, event: AgencySaved, _meta: Meta) -> None:
+        await agencies.save_agency(connection, event)
+
+    async def circular_dispatched(self, connection: Connection, event: CircularDispatched, meta: Meta) -> None:
+        """Make a delivery for each recipient of the chunk, on the first channel of its ladder."""
+        lane = ladder.lane_of(event.letter.speed, event.recipient_count)
+        await circulars.add_circular(connection, event, lane, meta.traceparent)
+        known = await agencies.reachability(connection, list({recipient.agency_id for recipient in event.recipients}))
+        now = datetime.now(UTC)
+        new = [self._new_delivery(event, recipient, known.get(recipient.agency_id), now) for recipient in event.recipients]
+        await circulars.add_deliveries(connection, event.circular_id, lane, new)
+        early = await circulars.early_acknowledgments(connection, [recipient.recipient_id for recipient in event.recipients])
+        if early:
+            await self._end_acknowledged(connection, early)
+
+    def _new_delivery(
+        self, event: CircularDispatched, recipient: FrozenRecipient, agency: Reachability | None, now: datetime
+    ) -> NewDelivery:
+        routes = agency and ladder.routes_to(
+            has_endpoint=agency.has_endpoint,
+            email=agency.email,
+            secrecy=event.letter.secrecy,
+            email_secret_letters=self._email_secret_letters,
+        )
+        channel, at = first_step(routes, self._policy, now)
+        link = self._signer.sign(Purpose.ACKNOWLEDGE, recipient.recipient_id)
+        return NewDelivery(new_id(), recipient, link, channel, at)
+
+    async def acknowledged(self, connection: Connection, event: RecipientRegistered | RecipientRejected, _meta: Meta) -> None:
+        """Stop the ladder: whoever has registered or refused the letter has it."""
+        await circulars.add_acknowledgment(connection, event.circular_id, event.recipient_id, event.recorded_at)
+        await self._end_acknowledged(connection, {event.recipient_id: event.recorded_at})
+
+    async def _end_acknowledged(self, connection: Connection, acknowledged: dict[UUID, datetime]) -> None:
+        locked = await self._deliveries.lock_recipients(connection, list(acknowledged))
+        await transitions.set_acknowledged(connection, acknowledged)
+        # One that is being sent now ends when its outcome is recorded, so that the attempt is not lost.
+        scheduled = [delivery for delivery in locked if delivery.state == "scheduled"]
+        await transitions.apply(
+            connection,
+            [Move(delivery, reached(delivery.standing, acknowledged[delivery.recipient_id])) for delivery in scheduled],
+        )

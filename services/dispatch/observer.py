@@ -1,0 +1,107 @@
+"""What operators watch: the age of the backlog, its size by state of work, and violations of the rule that nothing is forgotten."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from opentelemetry import metrics
+
+from services.dispatch.scheduler import LANES
+from shared import inbox, postgres
+from shared.postgres import Connection, Database
+from shared.runtime import pause
+
+# Deliveries that have not ended and have neither a time of next action nor a lease. Constraints forbid it; this looks.
+COUNT_FORGOTTEN: Final = """
+SELECT count(*) FROM deliveries
+WHERE state IN ('scheduled', 'leased') AND next_attempt_at IS NULL AND leased_until IS NULL
+"""
+
+BACKLOG: Final = """
+SELECT wanted.lane, wanted.channel,
+    coalesce(extract(epoch FROM now() - (
+        SELECT d.next_attempt_at FROM deliveries d
+        WHERE d.state = 'scheduled' AND d.lane = wanted.lane AND d.channel = wanted.channel
+        ORDER BY d.next_attempt_at LIMIT 1
+    )), 0)::double precision AS age,
+    (
+        SELECT count(*) FROM deliveries d WHERE d.state = 'leased' AND d.lane = wanted.lane AND d.channel = wanted.channel
+    ) AS leased
+FROM unnest($1::text[], $2::text[]) AS wanted (lane, channel)
+"""
+
+# A message that comes again after this time is not recognised by its mark; all effects are idempotent beside it.
+INBOX_KEPT: Final = timedelta(days=14)
+PRUNE_INTERVAL: Final = 3600.0
+
+log = structlog.stdlib.get_logger(__name__)
+_meter = metrics.get_meter("wian.dispatch")
+_forgotten = _meter.create_gauge(
+    "wian.dispatch.forgotten", unit="{delivery}", description="Deliveries without an end, a next action or a lease; must be 0."
+)
+_age = _meter.create_gauge(
+    "wian.dispatch.backlog.age",
+    unit="s",
+    description="How long the longest waiting due delivery has been due, by lane and channel.",
+)
+_leased = _meter.create_gauge("wian.dispatch.leased", unit="{delivery}", description="Deliveries in work, by lane and channel.")
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """One lane and channel: `age` is the seconds by which its oldest due delivery is late (0 when none is)."""
+
+    lane: str
+    channel: str
+    age: float
+    leased: int
+
+
+async def count_forgotten(connection: Connection) -> int:
+    """Violations of "not ended, so a next action or a lease": 0."""
+    return await connection.fetchval(COUNT_FORGOTTEN)
+
+
+async def backlogs(connection: Connection) -> list[Backlog]:
+    """The backlog of each lane and channel."""
+    rows = await connection.fetch(BACKLOG, [lane for lane, _ in LANES], [channel for _, channel in LANES])
+    return [Backlog(row["lane"], row["channel"], max(0.0, row["age"]), row["leased"]) for row in rows]
+
+
+class Observer:
+    """Measures every `interval` seconds, and forgets marks of messages that cannot come again."""
+
+    name = "dispatch observer"
+
+    def __init__(self, database: Database, *, interval: float) -> None:
+        self._database = database
+        self._interval = interval
+
+    async def run(self, stop: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        pruned_at = float("-inf")
+        while not stop.is_set():
+            try:
+                await self.run_once()
+                if loop.time() - pruned_at > PRUNE_INTERVAL:
+                    pruned_at = loop.time()
+                    async with self._database.connection() as connection:
+                        await connection.execute(inbox.PRUNE, INBOX_KEPT)
+            except postgres.Unavailable as error:
+                log.warning("nothing measured: the database is away", error=repr(error))
+            await pause(self._interval, stop)
+
+    async def run_once(self) -> int:
+        """Measure; returns the number of violations."""
+        async with self._database.connection() as connection:
+            forgotten = await count_forgotten(connection)
+            for backlog in await backlogs(connection):
+                attributes = {"lane": backlog.lane, "channel": backlog.channel}
+                _age.set(backlog.age, attributes)
+                _leased.set(backlog.leased, attributes)
+        _forgotten.set(forgotten)
+        if forgotten:
+            log.error("deliveries are forgotten", count=forgotten)
+        return forgotten

@@ -1,0 +1,21 @@
+"""What the routes of dispatch work with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.dispatch.config import DispatchSettings
+from services.dispatch.guard import GuardedResolver
+from services.dispatch.store.transitions import Deliveries
+from services.dispatch.vault import Vault
+from shared.postgres import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Opened once per process, closed by `app.open_parts`; `resolvers` by URL scheme."""
+
+    settings: DispatchSettings
+    database: Database
+    vault: Vault
+    resolvers: Mapping[str, GuardedResolver]
+    deliveries: Deliveries

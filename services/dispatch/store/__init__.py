@@ -1,0 +1,1 @@
+"""SQL of dispatch, by noun: the connection comes first, no function opens a transaction."""

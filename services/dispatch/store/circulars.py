@@ -1,0 +1,133 @@
+"""SQL of circulars, of their new deliveries, and of acknowledgments."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from services.dispatch.delivery.jobs import CircularContent
+from shared.contracts.events import Channel, CircularDispatched, FrozenRecipient, LetterSummary
+from shared.contracts.topology import Lane
+from shared.postgres import Connection
+
+# A chunk and an acknowledgment of one circular must see each other, in whichever order they come: a chunk takes the lock
+# alone, acknowledgments share it among themselves.
+LOCK_FOR_CHUNK: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))"
+LOCK_FOR_ACKNOWLEDGMENT: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended($1::uuid::text, 0))"
+
+ADD_CIRCULAR: Final = """
+INSERT INTO circulars (circular_id, sender_agency_id, sender_name_th, sender_name_en, letter, secrecy, lane, dispatched_at,
+    deadline, recipient_count, traceparent)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+ON CONFLICT (circular_id) DO NOTHING
+"""
+
+GET_CIRCULARS: Final = """
+SELECT circular_id, sender_agency_id, sender_name_th, sender_name_en, letter, dispatched_at, deadline, traceparent
+FROM circulars WHERE circular_id = ANY($1::uuid[])
+"""
+
+GET_SENDER: Final = "SELECT sender_agency_id FROM circulars WHERE circular_id = $1"
+
+ADD_DELIVERIES: Final = """
+INSERT INTO deliveries (delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link,
+    lane, channel, state, next_attempt_at)
+SELECT new.delivery_id, new.recipient_id, $1, new.agency_id, new.title, new.position, new.relay_duty, new.acknowledgment_link,
+    $2, new.channel, 'scheduled', new.next_attempt_at
+FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::bigint[], $8::boolean[], $9::text[], $10::text[],
+        $11::timestamptz[])
+    AS new (delivery_id, recipient_id, agency_id, title, position, relay_duty, acknowledgment_link, channel, next_attempt_at)
+ON CONFLICT (recipient_id) DO NOTHING
+"""
+
+ADD_ACKNOWLEDGMENT: Final = """
+INSERT INTO acknowledgments (recipient_id, acknowledged_at) VALUES ($1, $2) ON CONFLICT (recipient_id) DO NOTHING
+"""
+
+EARLY_ACKNOWLEDGMENTS: Final = """
+SELECT a.recipient_id, a.acknowledged_at FROM acknowledgments a JOIN deliveries d ON d.recipient_id = a.recipient_id
+WHERE a.recipient_id = ANY($1::uuid[]) AND d.acknowledged_at IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """A recipient that is to get the letter."""
+
+    delivery_id: UUID
+    recipient: FrozenRecipient
+    acknowledgment_link: str
+    channel: Channel | None
+    next_attempt_at: datetime
+
+
+async def add_circular(connection: Connection, event: CircularDispatched, lane: Lane, traceparent: str | None) -> None:
+    """Keep the header of a chunk; the first chunk to come wins, they all carry the same."""
+    await connection.execute(LOCK_FOR_CHUNK, event.circular_id)
+    await connection.execute(
+        ADD_CIRCULAR,
+        event.circular_id,
+        event.sender_agency_id,
+        event.sender_name_th,
+        event.sender_name_en,
+        event.letter.model_dump(mode="json"),
+        event.letter.secrecy,
+        lane,
+        event.dispatched_at,
+        event.deadline,
+        event.recipient_count,
+        traceparent,
+    )
+
+
+async def add_deliveries(connection: Connection, circular_id: UUID, lane: Lane, new: Sequence[NewDelivery]) -> None:
+    """Add one delivery for each recipient that has none yet."""
+    await connection.execute(
+        ADD_DELIVERIES,
+        circular_id,
+        lane,
+        [delivery.delivery_id for delivery in new],
+        [delivery.recipient.recipient_id for delivery in new],
+        [delivery.recipient.agency_id for delivery in new],
+        [delivery.recipient.title for delivery in new],
+        [delivery.recipient.position for delivery in new],
+        [delivery.recipient.relay_duty for delivery in new],
+        [delivery.acknowledgment_link for delivery in new],
+        [delivery.channel for delivery in new],
+        [delivery.next_attempt_at for delivery in new],
+    )
+
+
+async def add_acknowledgment(connection: Connection, circular_id: UUID, recipient_id: UUID, at: datetime) -> None:
+    """Remember an acknowledgment, whether or not its delivery has come here yet."""
+    await connection.execute(LOCK_FOR_ACKNOWLEDGMENT, circular_id)
+    await connection.execute(ADD_ACKNOWLEDGMENT, recipient_id, at)
+
+
+async def early_acknowledgments(connection: Connection, recipient_ids: Sequence[UUID]) -> dict[UUID, datetime]:
+    """Acknowledgments that are not yet on their deliveries."""
+    rows = await connection.fetch(EARLY_ACKNOWLEDGMENTS, list(recipient_ids))
+    return {row["recipient_id"]: row["acknowledged_at"] for row in rows}
+
+
+async def get_circulars(connection: Connection, circular_ids: Sequence[UUID]) -> dict[UUID, CircularContent]:
+    rows = await connection.fetch(GET_CIRCULARS, list(circular_ids))
+    return {
+        row["circular_id"]: CircularContent(
+            circular_id=row["circular_id"],
+            sender_agency_id=row["sender_agency_id"],
+            sender_name_th=row["sender_name_th"],
+            sender_name_en=row["sender_name_en"],
+            letter=LetterSummary.model_validate(row["letter"]),
+            dispatched_at=row["dispatched_at"],
+            deadline=row["deadline"],
+            traceparent=row["traceparent"],
+        )
+        for row in rows
+    }
+
+
+async def get_sender(connection: Connection, circular_id: UUID) -> UUID | None:
+    """The agency that sent the circular."""
+    return await connection.fetchval(GET_SENDER, circular_id)

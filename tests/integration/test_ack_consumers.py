@@ -1,0 +1,141 @@
+"""What the acknowledgment service makes of events that come twice, late, or out of order."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+
+import pytest
+
+from services.ack.store import events as event_store
+from shared.broker import Verdict
+from shared.contracts.envelope import Event
+from shared.contracts.events import Channel, HandOverGrade
+from tests.support.ack import (
+    REGISTERED,
+    SENT_AT,
+    OpenAck,
+    agency_of,
+    circular,
+    handed_over,
+    message_of,
+    opened_ack,
+    undeliverable,
+)
+from tests.support.tokens import TokenIssuer
+
+
+@pytest.fixture
+async def ack(settings_environment: dict[str, str], token_issuer: TokenIssuer) -> AsyncGenerator[OpenAck]:
+    async with opened_ack(settings_environment, token_issuer) as opened:
+        yield opened
+
+
+async def test_chunks_in_any_order_and_twice_make_each_recipient_once(ack: OpenAck) -> None:
+    sent = circular(7)
+    first, second, third = sent.chunks(3)
+    await ack.apply(third)
+    partial = (await ack.read(sent)).json()
+    assert partial["recipients"] == 7
+    assert partial["matrix"]["awaiting"] == 7, "recipients whose chunk is under way are awaiting"
+    await ack.apply(first, second, first, third)
+    rows = await ack.rows(sent)
+    assert [row["position"] for row in rows] == [1, 2, 3, 4, 5, 6, 7]
+    assert [row["recipient_id"] for row in rows] == [str(r.recipient_id) for r in sent.recipients]
+
+
+async def test_the_same_message_twice_is_applied_once(ack: OpenAck) -> None:
+    sent = circular(1)
+    chunk, hand_over = message_of(sent.chunks()[0]), message_of(handed_over(sent, *sent.recipients))
+    for message in (chunk, hand_over, hand_over, chunk):
+        assert await ack.deliver(message) is Verdict.DONE
+    assert await ack.count_events("handed_over") == 1
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+async def test_the_result_is_the_same_in_every_order(ack: OpenAck, order: tuple[int, ...]) -> None:
+    sent = circular(2)
+    one, two = sent.recipients
+    told: list[Event] = [
+        sent.chunks()[0],
+        handed_over(sent, one, at=SENT_AT + timedelta(seconds=3)),
+        undeliverable(sent, one, two),
+        handed_over(sent, one, at=SENT_AT + timedelta(seconds=2), channel=Channel.EMAIL, grade=HandOverGrade.BLIND),
+    ]
+    await ack.apply(*(told[index] for index in order), *told)
+    row, other = await ack.rows(sent)
+    assert (row["state"], row["hand_over_channel"], row["hand_over_grade"]) == ("handed_over", "webhook", "transport")
+    assert row["handed_over_at"] == "2026-11-23T02:00:02Z"
+    assert (other["state"], other["failure_reason"]) == ("undeliverable", "no channel is left")
+    figures = (await ack.read(sent)).json()
+    assert (figures["handed_over_total"], figures["matrix"]["undeliverable"]) == (1, 1)
+
+
+async def test_hand_overs_and_chunks_at_the_same_moment_lose_nothing(ack: OpenAck) -> None:
+    sent = circular(40)
+    told: list[Event] = [*sent.chunks(5), *(handed_over(sent, *sent.recipients[start::8]) for start in range(8))]
+    told = told[::2] + told[1::2]
+    await asyncio.gather(*(ack.apply(event) for event in told))
+    assert [row["state"] for row in await ack.rows(sent)] == ["handed_over"] * 40
+
+
+async def test_batches_with_recipients_in_common_do_not_deadlock(ack: OpenAck) -> None:
+    sent = circular(30)
+    await ack.apply(*sent.chunks())
+    there = handed_over(sent, *sent.recipients)
+    back = undeliverable(sent, *reversed(sent.recipients))
+    await asyncio.gather(*(ack.apply(event) for event in (there, back, there, back, there, back)))
+    assert {row["state"] for row in await ack.rows(sent)} == {"handed_over"}
+
+
+async def test_a_hand_over_after_the_registration_changes_no_state(ack: OpenAck) -> None:
+    sent = circular(1)
+    await ack.apply(*sent.chunks())
+    assert (await ack.acknowledge(sent.recipients[0])).status_code == 200
+    await ack.apply(undeliverable(sent, *sent.recipients), handed_over(sent, *sent.recipients))
+    (row,) = await ack.rows(sent)
+    assert (row["state"], row["receive_number"]) == ("registered", REGISTERED["receive_number"])
+    assert (await ack.read(sent)).json()["handed_over_total"] == 1
+
+
+async def test_a_relay_is_rolled_up_to_the_circular_before_it_once(ack: OpenAck) -> None:
+    parent = circular(3, relay_duties=[1, 2])
+    district = parent.recipients[0]
+    child = circular(12, relay_of=district.recipient_id)
+    other = circular(5, relay_of=parent.recipients[1].recipient_id)
+    # The second relay comes before the circular that it passes on.
+    await ack.apply(*other.chunks(2), *parent.chunks(), *child.chunks(5), *child.chunks(5))
+    figures = (await ack.read(parent)).json()
+    assert figures["relay"] == {"duties": 2, "relayed": 2, "onward_recipients": 17}
+    row = (await ack.rows(parent))[0]
+    assert (row["relay_duty"], row["relayed_circular_id"], row["state"]) == (True, str(child.circular_id), "awaiting")
+    assert (await ack.read(child)).json()["relay"] == {"duties": 0, "relayed": 0, "onward_recipients": 0}
+
+
+async def test_relays_of_circulars_that_come_at_the_same_moment_do_not_deadlock(ack: OpenAck) -> None:
+    parent = circular(4, relay_duties=[1, 2, 3, 4])
+    children = [circular(6, relay_of=recipient.recipient_id) for recipient in parent.recipients]
+    told: list[Event] = [*parent.chunks(1), *(chunk for child in children for chunk in child.chunks(2))]
+    await asyncio.gather(*(ack.apply(event) for event in reversed(told)))
+    assert (await ack.read(parent)).json()["relay"] == {"duties": 4, "relayed": 4, "onward_recipients": 24}
+
+
+async def test_the_higher_version_of_an_agency_wins(ack: OpenAck) -> None:
+    sent = circular(1)
+    (recipient,) = sent.recipients
+    await ack.apply(*sent.chunks(), agency_of(recipient, version=3, name="ชื่อใหม่"), agency_of(recipient, version=2, name="ชื่อเดิม"))
+    (row,) = await ack.rows(sent)
+    assert row["agency_name_th"] == "ชื่อใหม่"
+
+
+async def test_the_log_is_only_ever_added_to() -> None:
+    from pathlib import Path
+
+    import services.ack
+
+    written = "\n".join(path.read_text(encoding="utf-8") for path in Path(services.ack.__path__[0]).rglob("*.py"))
+    words = " ".join(written.split()).lower()
+    assert "insert into recipient_events" in words
+    for verb in ("update recipient_events", "delete from recipient_events", "truncate recipient_events"):
+        assert verb not in words
+    assert "ON CONFLICT ON CONSTRAINT recipient_events_once DO NOTHING" in event_store.APPEND

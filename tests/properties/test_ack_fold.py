@@ -1,0 +1,98 @@
+"""The fold of a recipient's events, under every order and number of arrivals."""
+
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ack.facts import (
+    Door,
+    Fact,
+    HandedOver,
+    Opened,
+    Received,
+    RecipientEvent,
+    Registration,
+    Rejection,
+    RejectionReason,
+    Relayed,
+    Undeliverable,
+)
+from services.ack.fold import ANSWERED, RANK, State, fold
+from shared.contracts.events import Channel, HandOverGrade
+
+RECIPIENT = UUID(int=7)
+START = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
+
+identifiers = st.integers(1, 3).map(lambda number: UUID(int=number))
+moments = st.integers(0, 20).map(lambda minutes: START + timedelta(minutes=minutes))
+facts: st.SearchStrategy[Fact] = st.one_of(
+    st.builds(HandedOver, identifiers, st.sampled_from(Channel), st.sampled_from(HandOverGrade), st.integers(1, 3)),
+    st.builds(Undeliverable, identifiers, st.just("no channel is left"), st.just(""), st.integers(1, 3)),
+    st.just(Opened()),
+    st.just(Received()),
+    st.builds(
+        Registration,
+        st.integers(1, 99).map(str),
+        st.just(date(2026, 11, 23)),
+        st.none(),
+        st.just("สมหญิง"),
+        st.none(),
+        st.none(),
+    ),
+    st.builds(Rejection, st.sampled_from(RejectionReason), st.just(""), st.just("วิชัย"), st.none()),
+    st.builds(Relayed, identifiers, st.integers(1, 50)),
+)
+events = st.builds(
+    RecipientEvent, st.uuids(), st.just(RECIPIENT), moments, moments, st.just("test"), facts, st.sampled_from([None, *Door])
+)
+logs = st.lists(events, max_size=8, unique_by=lambda event: event.event_id)
+
+
+@given(logs, st.data())
+def test_order_and_duplicates_do_not_count(log: list[RecipientEvent], data: st.DataObject) -> None:
+    arrivals = data.draw(st.permutations([*log, *data.draw(st.lists(st.sampled_from(log), max_size=5))])) if log else []
+    assert fold(arrivals) == fold(log)
+
+
+@given(logs, events)
+def test_a_state_never_falls(log: list[RecipientEvent], more: RecipientEvent) -> None:
+    before, after = fold(log), fold([*log, more])
+    assert RANK[after.state] >= RANK[before.state]
+    assert before.handed_over_at is None or (after.handed_over_at is not None and after.handed_over_at <= before.handed_over_at)
+    assert after.onward_recipients >= before.onward_recipients or isinstance(more.fact, Relayed)
+
+
+@given(logs)
+def test_the_first_recorded_answer_decides(log: list[RecipientEvent]) -> None:
+    answers = sorted(
+        (event for event in log if isinstance(event.fact, Registration | Rejection)), key=lambda e: (e.recorded_at, e.event_id)
+    )
+    folded = fold(log)
+    assert (folded.state in ANSWERED) == bool(answers)
+    assert folded.acknowledgment == (answers[0].fact if answers else None)
+
+
+@given(logs)
+def test_a_hand_over_is_never_an_acknowledgment(log: list[RecipientEvent]) -> None:
+    unanswered = [event for event in log if not isinstance(event.fact, Registration | Rejection)]
+    assert fold(unanswered).state not in ANSWERED
+
+
+def test_every_state_has_a_rank() -> None:
+    assert set(RANK) == set(State)
+
+
+def test_a_failure_gives_way_to_a_later_hand_over() -> None:
+    def event(number: int, fact: Fact) -> RecipientEvent:
+        return RecipientEvent(UUID(int=number), RECIPIENT, START, START + timedelta(minutes=number), "dispatch", fact)
+
+    failed = event(1, Undeliverable(UUID(int=1), "no channel is left", "", 3))
+    blind = event(2, HandedOver(UUID(int=1), Channel.EMAIL, HandOverGrade.BLIND, 1))
+    pulled = event(3, HandedOver(UUID(int=1), Channel.INBOX, HandOverGrade.TRANSPORT, 1))
+    assert fold([failed]).state is State.UNDELIVERABLE
+    assert fold([failed, blind]).state is State.HANDED_OVER
+    best = fold([pulled, blind, failed]).hand_over
+    assert best is not None
+    assert best.grade is HandOverGrade.TRANSPORT
