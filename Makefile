@@ -10,10 +10,10 @@ help: ## list the targets
 bootstrap: ## make .venv from requirements.lock; returns at once when it is there
 	@$(PYTHON) -I wian/bootstrap.py
 
-demo: bootstrap ## a circular goes round before your eyes; leaves nothing behind
+demo: bootstrap ## a real circular goes round; the filled annex lands in build/demo/
 	@exec $(IN)/python -m wian demo $(ARGS)
 
-up: bootstrap ## everything in one process, until Ctrl-C
+up: bootstrap ## the demo's system and data, left running until Ctrl-C
 	@exec $(IN)/python -m wian up $(ARGS)
 
 test: bootstrap ## all tests, against a real PostgreSQL and RabbitMQ
@@ -34,9 +34,12 @@ format: bootstrap ## write the code as `make check` wants it
 	@$(IN)/ruff check --fix
 	@$(IN)/ruff format
 
-lock: bootstrap ## resolve pyproject.toml into requirements.lock, with hashes and no address
-	@$(IN)/uv pip compile pyproject.toml --extra embedded --extra dev --generate-hashes --no-emit-index-url --python-version 3.11 --universal --custom-compile-command "make lock" --quiet --output-file requirements.lock
-	@if grep -n '://' requirements.lock; then echo "an address got into requirements.lock" >&2; exit 1; fi
+LOCK = $(IN)/uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --python-version 3.11 --universal --custom-compile-command "make lock" --quiet
+
+lock: bootstrap ## pin pyproject.toml's dependencies with hashes, for the checkout and for the image
+	@$(LOCK) --extra embedded --extra dev --output-file requirements.lock
+	@$(LOCK) --constraints requirements.lock --output-file deploy/requirements.lock
+	@if grep -n '://' requirements.lock deploy/requirements.lock; then echo "an address got into a lock file" >&2; exit 1; fi
 
 clean: ## remove .venv, the private folder .wian and all caches
 	@rm -rf .venv .wian build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

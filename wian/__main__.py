@@ -49,17 +49,21 @@ def serve(*, dispatch_worker: bool = True) -> None:
 @app.command
 def migrate() -> None:
     """Bring the schemas of all three services up to date."""
+    from shared import logs
     from wian.all_in_one import REGISTRY, migrate_all
 
     settings = REGISTRY.settings.from_environment()
+    logs.configure("migrate", settings.log_level)
     asyncio.run(migrate_all(settings.postgres_dsn.get_secret_value()))
 
 
 @app.command
 def docs() -> None:
     """Write the reference pages under docs/ from the code."""
+    from shared import logs
     from wian.reference import write
 
+    logs.configure("docs", "warning")
     asyncio.run(write())
 
 

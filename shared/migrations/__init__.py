@@ -73,15 +73,15 @@ async def migrate(dsn: str, *, service: str, folder: Path) -> int:
 
 
 async def _create_schema(connection: "postgres.asyncpg.Connection[postgres.Row]", service: str) -> None:
-    # Roles belong to the whole server, so two databases may create one at the same moment.
+    # Roles belong to the whole server, so two databases may create one at the same moment. A role made by a user that is no
+    # superuser is its to administer but, from PostgreSQL 16 on, not to take, until it is granted.
     await connection.execute(f"""
-        DO $$ BEGIN CREATE ROLE wian_{service} NOLOGIN;
-        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
         DO $$ BEGIN
-            IF NOT pg_has_role(current_user, 'wian_{service}', 'MEMBER') THEN
+            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'wian_{service}') THEN
+                CREATE ROLE wian_{service} NOLOGIN;
                 EXECUTE format('GRANT wian_{service} TO %I', current_user);
             END IF;
-        END $$;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
         CREATE SCHEMA IF NOT EXISTS {service} AUTHORIZATION wian_{service};
         SET ROLE wian_{service};
         SET search_path = {service};

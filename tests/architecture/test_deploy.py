@@ -444,7 +444,7 @@ COMPOSE: Final = "docker-compose.yml"
         (containers_are_hardened, f"{BASE}/migrate.yaml", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"),
         (containers_are_hardened, COMPOSE, "rabbitmq:4.1.6", "rabbitmq:latest"),
         (containers_are_hardened, COMPOSE, "  cap_drop: [ALL]\n", ""),
-        (processes_may_finish, COMPOSE, "stop_grace_period: 35s", "stop_grace_period: 10s"),
+        (processes_may_finish, COMPOSE, "stop_grace_period: 45s", "stop_grace_period: 10s"),
         (processes_may_finish, f"{BASE}/dispatch.yaml", "terminationGracePeriodSeconds: 45", "terminationGracePeriodSeconds: 22"),
         (compose_asks_for_what_the_example_names, COMPOSE, "${S3_SECRET_KEY:?see deploy/example.env}", "${S3_SECRET_KEY}"),
         (compose_asks_for_what_the_example_names, "deploy/example.env", "GRAFANA_PASSWORD=", "GRAFANA_PASSWORD=admin"),

@@ -130,7 +130,9 @@ async def test_a_wrong_field_is_named_and_nothing_is_stored(ack: OpenAck, field:
     assert await ack.outgoing() == []
 
 
-@pytest.mark.parametrize("body", [{}, {"outcome": "lost"}, {**REGISTERED, "more": 1}, {**REJECTED, "reason": "bored"}, [], "x", None])
+@pytest.mark.parametrize(
+    "body", [{}, {"outcome": "lost"}, {**REGISTERED, "more": 1}, {**REJECTED, "reason": "bored"}, [], "x", None]
+)
 async def test_a_body_of_another_shape_is_refused(ack: OpenAck, body: Any) -> None:
     sent = circular(1)
     await ack.apply(*sent.chunks())

@@ -15,6 +15,7 @@ from shared.broker import UNAVAILABLE, Publisher, Verdict
 from shared.contracts.events import DeliveriesHandedOver
 from shared.contracts.topology import ACK_EVENTS
 from shared.runtime import run_workers
+from tests.support.cable import cable_to
 from tests.support.dispatch import TRACEPARENT, Bench, agency_saved, bench, circular_dispatched, gathered
 from tests.support.eventually import eventually
 from tests.support.receiver import Answer, Receiver, receiver
@@ -145,7 +146,7 @@ async def test_a_message_that_comes_again_sends_nothing_again(dispatch: Bench, e
     await dispatch.apply(circular_dispatched([agency]))
     await dispatch.engine.scheduler.run_once()
     (message,) = await dispatch.messages()
-    handler = next(handler for (lane, channel), handler in dispatch.engine.handlers.items() if message.routing_key.endswith(f"{lane}.{channel}"))
+    handler = dispatch.handler()
     first = asyncio.create_task(handler(message))
     await eventually(endpoint.count, lambda count: count == 1)
     assert await handler(message) is Verdict.DONE
@@ -164,7 +165,7 @@ async def test_a_lost_channel_does_not_stop_the_recording(dispatch: Bench, endpo
     await dispatch.apply(circular_dispatched([agency]))
     await dispatch.engine.scheduler.run_once()
     (message,) = await dispatch.messages()
-    handler = next(iter(dispatch.engine.handlers.values()))
+    handler = dispatch.handler()
     delivering = asyncio.create_task(handler(message))
     await eventually(endpoint.count, lambda count: count == 1)
     # aiormq cancels the callbacks of a channel that it loses.
@@ -176,14 +177,16 @@ async def test_a_lost_channel_does_not_stop_the_recording(dispatch: Bench, endpo
     assert await dispatch.states() == ["handed_over"]
 
 
-async def test_a_lease_that_ran_out_is_claimed_anew_and_the_old_holder_records_nothing(dispatch: Bench, endpoint: Receiver) -> None:
+async def test_a_lease_that_ran_out_is_claimed_anew_and_the_old_holder_records_nothing(
+    dispatch: Bench, endpoint: Receiver
+) -> None:
     gate = asyncio.Event()
     agency = await dispatch.agency(url=f"{endpoint.url}/hook")
     endpoint.script("/hook", Answer(503, gate=gate))
     await dispatch.apply(circular_dispatched([agency]))
     await dispatch.engine.scheduler.run_once()
     (message,) = await dispatch.messages()
-    handler = next(iter(dispatch.engine.handlers.values()))
+    handler = dispatch.handler()
     stuck = asyncio.create_task(handler(message))
     await eventually(endpoint.count, lambda count: count == 1)
     await dispatch.expire_leases()
@@ -219,49 +222,33 @@ async def test_a_batch_handed_back_is_nothing_to_a_worker_that_got_it_after_all(
     (message,) = await dispatch.messages()
     async with dispatch.database.connection() as connection:
         await hand_back(connection, [(await dispatch.delivery())["lease_token"]])
-    assert await next(iter(dispatch.engine.handlers.values()))(message) is Verdict.DONE
+    assert await dispatch.handler()(message) is Verdict.DONE
     assert endpoint.received == []
 
 
-async def test_outcomes_wait_for_a_database_that_is_away(dispatch: Bench, endpoint: Receiver, database_dsn: str) -> None:
+async def test_outcomes_wait_for_a_database_that_is_away(
+    settings_environment: dict[str, str], token_issuer: TokenIssuer, endpoint: Receiver
+) -> None:
     gate = asyncio.Event()
-    agency = await dispatch.agency(url=f"{endpoint.url}/hook")
-    endpoint.script("/hook", Answer(gate=gate))
-    await dispatch.apply(circular_dispatched([agency]))
-    await dispatch.engine.scheduler.run_once()
-    (message,) = await dispatch.messages()
-    delivering = asyncio.create_task(next(iter(dispatch.engine.handlers.values()))(message))
-    await eventually(endpoint.count, lambda count: count == 1)
-    async with _locked_out(database_dsn):
+    async with (
+        cable_to(settings_environment["postgres_dsn"]) as (cable, dsn),
+        bench({**settings_environment, "postgres_dsn": dsn}, token_issuer) as dispatch,
+    ):
+        agency = await dispatch.agency(url=f"{endpoint.url}/hook")
+        endpoint.script("/hook", Answer(gate=gate))
+        await dispatch.apply(circular_dispatched([agency]))
+        await dispatch.engine.scheduler.run_once()
+        (message,) = await dispatch.messages()
+        delivering = asyncio.create_task(dispatch.handler()(message))
+        await eventually(endpoint.count, lambda count: count == 1)
+        cable.pull()
         gate.set()
         _, still = await asyncio.wait([delivering], timeout=0.6)
         assert still, "the outcome is kept, not dropped"
-    assert await delivering is Verdict.DONE
-    assert await dispatch.states() == ["handed_over"]
-    assert len(endpoint.received) == 1
-
-
-def _locked_out(dsn: str):
-    """Nobody can connect to the test's database, and who was connected is not any more."""
-    from contextlib import asynccontextmanager
-    from urllib.parse import urlsplit, urlunsplit
-
-    import asyncpg
-
-    @asynccontextmanager
-    async def lock() -> AsyncGenerator[None]:
-        parts = urlsplit(dsn)
-        name = parts.path.lstrip("/")
-        admin = await asyncpg.connect(urlunsplit(parts._replace(path="/postgres")))
-        try:
-            await admin.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
-            await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
-            yield
-            await admin.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
-        finally:
-            await admin.close()
-
-    return lock()
+        cable.plug()
+        assert await delivering is Verdict.DONE
+        assert await dispatch.states() == ["handed_over"]
+        assert len(endpoint.received) == 1
 
 
 async def test_a_letter_waits_for_news_of_its_agency(dispatch: Bench, endpoint: Receiver) -> None:
@@ -292,7 +279,7 @@ async def test_a_slow_endpoint_does_not_hold_up_the_news_of_the_others(dispatch:
     await dispatch.apply(circular_dispatched(agencies))
     await dispatch.engine.scheduler.run_once()
     (message,) = await dispatch.messages()
-    delivering = asyncio.create_task(next(iter(dispatch.engine.handlers.values()))(message))
+    delivering = asyncio.create_task(dispatch.handler()(message))
     await eventually(dispatch.states, lambda states: states.count("handed_over") == 9)
     gate.set()
     await delivering

@@ -103,7 +103,9 @@ async def test_secret_is_kept_as_a_hash_only(registry: RegistryUnderTest) -> Non
     client = await _client(registry, "letters:read")
     async with registry.database.connection() as connection:
         kept = str(await connection.fetch("SELECT clients.*::text AS row FROM clients"))
-        keys = str(await connection.fetch("SELECT public_jwk::text || encode(private_encrypted, 'escape') AS row FROM signing_keys"))
+        keys = str(
+            await connection.fetch("SELECT public_jwk::text || encode(private_encrypted, 'escape') AS row FROM signing_keys")
+        )
     assert client["client_secret"] not in kept
     assert '"d"' not in keys
     listed = await registry.http.get("/v1/clients", headers=registry.operator)

@@ -37,7 +37,9 @@ async def _import(registry: RegistryUnderTest, text: str | bytes) -> Any:
 
 
 async def test_agency_is_kept_with_its_letter_code_as_printed_and_told_to_the_others(registry: RegistryUnderTest) -> None:
-    made = await registry.created("/v1/agencies", _agency("smk", letter_code=" สค 0017.1 ", email="saraban@smk.example"), registry.operator)
+    made = await registry.created(
+        "/v1/agencies", _agency("smk", letter_code=" สค 0017.1 ", email="saraban@smk.example"), registry.operator
+    )
     assert (made["letter_code"], made["version"]) == ("สค ๐๐๑๗.๑", 1)
     read = await registry.http.get(f"/v1/agencies/{made['agency_id']}", headers=registry.operator)
     assert read.json() == made
@@ -53,7 +55,9 @@ async def test_version_grows_only_with_a_change(registry: RegistryUnderTest) -> 
     path = f"/v1/agencies/{made['agency_id']}"
     same = await registry.http.put(path, json=_agency("smk"), headers=registry.operator)
     assert same.json()["version"] == 1
-    changed = await registry.http.put(path, json=_agency("smk", name_en="Province"), headers={**registry.operator, "If-Match": '"1"'})
+    changed = await registry.http.put(
+        path, json=_agency("smk", name_en="Province"), headers={**registry.operator, "If-Match": '"1"'}
+    )
     assert (changed.json()["version"], changed.headers["etag"]) == (2, '"2"')
     late = await registry.http.put(path, json=_agency("smk"), headers={**registry.operator, "If-Match": '"1"'})
     assert (late.status_code, late.json()["code"]) == (412, "version_conflict")

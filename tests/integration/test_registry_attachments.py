@@ -67,7 +67,11 @@ async def test_refused_upload_leaves_no_object_and_no_row(registry: RegistryUnde
     wrong = base64.b64encode(bytes(32)).decode()
     refused = [
         (await registry.attach(office, letter_id, b""), 422, "attachment_empty"),
-        (await registry.attach(office, letter_id, b"x", **{"Content-Digest": f"sha-256=:{wrong}:"}), 422, "attachment_hash_differs"),
+        (
+            await registry.attach(office, letter_id, b"x", **{"Content-Digest": f"sha-256=:{wrong}:"}),
+            422,
+            "attachment_hash_differs",
+        ),
         (await registry.attach(office, letter_id, b"x", **{"Content-Digest": "sha-256=abc"}), 400, "digest_malformed"),
         (await registry.attach(office, letter_id, b"x", **{"Content-Type": "text/html"}), 415, "attachment_type_refused"),
         (await registry.attach(office, letter_id, b"x", **{"Content-Type": "image/svg+xml"}), 415, "attachment_type_refused"),
@@ -87,9 +91,7 @@ async def test_refused_upload_leaves_no_object_and_no_row(registry: RegistryUnde
 
 
 async def test_upload_that_breaks_off_leaves_no_object(registry: RegistryUnderTest, office: Office, letter_id: str) -> None:
-    messages = iter(
-        [{"type": "http.request", "body": CHUNK * 100, "more_body": True}, {"type": "http.disconnect"}]
-    )
+    messages = iter([{"type": "http.request", "body": CHUNK * 100, "more_body": True}, {"type": "http.disconnect"}])
 
     async def receive() -> dict[str, object]:
         return next(messages)
@@ -152,9 +154,8 @@ async def test_recipients_read_letter_and_files_once_it_went_round_and_nobody_el
     assert (await registry.dispatch(office, letter_id, "k", {"list_id": list_id})).status_code == 202
     assert [(await registry.http.get(path, headers=reader)).status_code for path in paths] == [200, 200, 200]
     assert [(await registry.http.get(path, headers=stranger.headers)).status_code for path in paths] == [404, 404, 404]
-    mine, theirs = (
-        (await registry.http.get(paths[0], headers=headers)).json() for headers in (office.headers, recipient.headers)
-    )
+    mine = (await registry.http.get(paths[0], headers=office.headers)).json()
+    theirs = (await registry.http.get(paths[0], headers=recipient.headers)).json()
     hidden = {"register_id", "list_id", "relay_of_recipient_id"}
     assert {name: value for name, value in mine.items() if name not in hidden} == {
         name: value for name, value in theirs.items() if name not in hidden

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from shared.contracts.events import RECIPIENTS_PER_MESSAGE, CircularDispatched
+from shared.outbox import Relay
 from tests.support.registry import LETTER, Office, RegistryUnderTest, open_registry
 
 
@@ -190,6 +191,15 @@ async def test_order_that_fails_at_its_last_step_stores_nothing(registry: Regist
     async with registry.database.connection() as connection:
         await connection.execute("ALTER TABLE outbox DROP CONSTRAINT broken")
     assert (await registry.dispatch(office, letter_id, "key")).status_code == 202
+
+
+async def test_relay_takes_every_event_to_the_broker(registry: RegistryUnderTest, office: Office) -> None:
+    await registry.dispatch(office, await _ready(registry, office), "key")
+    (relay,) = registry.parts.workers
+    assert isinstance(relay, Relay)
+    assert await relay.run_once() == 3
+    assert await registry.count("outbox") == 0
+    assert [await probe.problem() for probe in (*registry.parts.api_probes, *registry.parts.worker_probes)] == [None] * 3
 
 
 @pytest.mark.parametrize("key", [None, "", " ", "a b", "k" * 201, "ก".encode(), "tab\t1"])

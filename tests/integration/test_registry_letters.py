@@ -79,7 +79,9 @@ async def test_unknown_class_and_date_are_refused_never_defaulted(registry: Regi
         {"enclosures": [{"description": "x", "copies": 0}]},
     ],
 )
-async def test_hostile_or_malformed_draft_is_refused(registry: RegistryUnderTest, office: Office, more: dict[str, object]) -> None:
+async def test_hostile_or_malformed_draft_is_refused(
+    registry: RegistryUnderTest, office: Office, more: dict[str, object]
+) -> None:
     status, code, _ = await _refused(registry, office, **more)
     assert (status, code) == (422, "request_invalid")
 
@@ -99,9 +101,7 @@ async def test_register_list_and_relay_duty_must_be_the_agencys_own(registry: Re
     )
 
 
-async def test_token_of_an_agency_that_the_registry_does_not_know_is_told_so(
-    registry: RegistryUnderTest, office: Office
-) -> None:
+async def test_token_of_an_agency_that_the_registry_does_not_know_is_told_so(registry: RegistryUnderTest, office: Office) -> None:
     token = await registry.parts.app.state.resources.tokens.issue("outside", uuid4(), ["letters:write"])
     answer = await registry.http.post(
         "/v1/registers", json={"unit_code": "สค ๐๐๑๗"}, headers={"Authorization": f"Bearer {token}"}
@@ -159,7 +159,9 @@ async def test_registering_asks_for_what_the_regulation_requires(registry: Regis
 
 
 async def test_registering_freezes_canonical_content_with_number_and_files(registry: RegistryUnderTest, office: Office) -> None:
-    letter_id = await registry.draft(office, await registry.register(office, circular_series="shared", first_number=15123, first_number_year_be=2560))
+    letter_id = await registry.draft(
+        office, await registry.register(office, circular_series="shared", first_number=15123, first_number_year_be=2560)
+    )
     attached = (await registry.attach(office, letter_id, b"%PDF-1.7 text")).json()
     registered = await registry.registered(office, letter_id)
     assert (registered["state"], registered["number"]) == ("registered", "สค ๐๐๑๗.๑/ว ๑๕๑๒๓")

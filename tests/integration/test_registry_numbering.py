@@ -71,7 +71,9 @@ async def test_own_series_counts_circulars_apart_and_shared_series_with_the_rest
         assert numbers == expected
 
 
-async def test_year_is_that_of_the_letters_date_and_each_year_begins_with_one(registry: RegistryUnderTest, office: Office) -> None:
+async def test_year_is_that_of_the_letters_date_and_each_year_begins_with_one(
+    registry: RegistryUnderTest, office: Office
+) -> None:
     register_id = await registry.register(office)
     taken: list[tuple[int, int]] = []
     for day in ("2025-12-31", "2026-01-01", "๓๑ ธันวาคม ๒๕๖๘", "1 ม.ค. 2569", "2025-12-31"):
@@ -82,9 +84,7 @@ async def test_year_is_that_of_the_letters_date_and_each_year_begins_with_one(re
 
 
 async def test_first_number_continues_an_offices_series_in_that_year_only(registry: RegistryUnderTest, office: Office) -> None:
-    register_id = await registry.register(
-        office, first_number=700, first_circular_number=15123, first_number_year_be=2560
-    )
+    register_id = await registry.register(office, first_number=700, first_circular_number=15123, first_number_year_be=2560)
     assert await _number(registry, office, register_id, circular=True) == "สค ๐๐๑๗.๑/ว ๑๕๑๒๓"
     assert await _number(registry, office, register_id, circular=False) == "สค ๐๐๑๗.๑/๗๐๐"
     assert await _number(registry, office, register_id, circular=True, date="2018-01-01") == "สค ๐๐๑๗.๑/ว ๑"

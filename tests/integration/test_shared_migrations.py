@@ -1,12 +1,15 @@
 """Migrations run once, in order, one process at a time; a changed file is refused."""
 
 import asyncio
+import secrets
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
 from shared import postgres
 from shared.migrations import MigrationError, migrate, read_folder
+from wian.embedded.servers import Servers
 
 
 def _write(folder: Path, name: str, sql: str) -> None:
@@ -47,3 +50,18 @@ def test_misnamed_migrations_are_refused(tmp_path: Path, names: list[str]) -> No
         _write(tmp_path, name, "SELECT 1;")
     with pytest.raises(MigrationError):
         read_folder("sample", tmp_path)
+
+
+async def test_a_user_that_may_only_create_roles_can_migrate(running_servers: Servers, database_dsn: str, tmp_path: Path) -> None:
+    _write(tmp_path, "0001_create_things.sql", "CREATE TABLE things (thing_id bigint PRIMARY KEY);")
+    name = f"migrator_{secrets.token_hex(4)}"
+    database = urlsplit(database_dsn).path.removeprefix("/")
+    admin = await postgres.connect(database_dsn)
+    await admin.execute(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD 'x'; GRANT CREATE ON DATABASE {database} TO {name}")
+    address = urlsplit(database_dsn)
+    dsn = urlunsplit(address._replace(netloc=f"{name}:x@{address.hostname}:{address.port}"))
+    service = f"s{secrets.token_hex(4)}".translate(str.maketrans("0123456789", "ghijklmnop"))
+    assert await migrate(dsn, service=service, folder=tmp_path) == 3
+    assert await migrate(dsn, service=service, folder=tmp_path) == 0
+    await admin.execute(f"DROP OWNED BY wian_{service}; DROP SCHEMA IF EXISTS {service} CASCADE")
+    await admin.close()

@@ -72,7 +72,9 @@ def letter(**changes: Any) -> LetterSummary:
         "secrecy": Secrecy.NORMAL,
         "content_hash": "ab" * 32,
         "attachments": (
-            AttachmentLink(attachment_id=uuid4(), file_name="หนังสือ.pdf", media_type="application/pdf", size=12_345, sha256="cd" * 32),
+            AttachmentLink(
+                attachment_id=uuid4(), file_name="หนังสือ.pdf", media_type="application/pdf", size=12_345, sha256="cd" * 32
+            ),
         ),
     }
     return LetterSummary(**given | changes)
@@ -112,12 +114,19 @@ class Sent:
 
 
 def circular(
-    titles: Sequence[str] | int = 3, *, relay_duties: Sequence[int] = (), deadline: datetime | None = None, relay_of: UUID | None = None, **changes: Any
+    titles: Sequence[str] | int = 3,
+    *,
+    relay_duties: Sequence[int] = (),
+    deadline: datetime | None = None,
+    relay_of: UUID | None = None,
+    **changes: Any,
 ) -> Sent:
     """A circular to these addressees, each an agency of its own; `relay_duties` are positions."""
     named = [f"หน่วยงานที่ {number}" for number in range(1, titles + 1)] if isinstance(titles, int) else titles
     recipients = tuple(
-        FrozenRecipient(recipient_id=uuid4(), position=position, agency_id=uuid4(), title=title, relay_duty=position in relay_duties)
+        FrozenRecipient(
+            recipient_id=uuid4(), position=position, agency_id=uuid4(), title=title, relay_duty=position in relay_duties
+        )
         for position, title in enumerate(named, start=1)
     )
     return Sent(uuid4(), uuid4(), recipients, letter(**changes), deadline, relay_of)

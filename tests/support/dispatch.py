@@ -18,6 +18,7 @@ from services.dispatch.guard import Guard, GuardedResolver
 from services.dispatch.resources import Resources
 from services.dispatch.store.transitions import Deliveries
 from services.dispatch.vault import Vault, new_secret
+from services.dispatch.worker import BatchHandler
 from shared import postgres
 from shared.access import Scope
 from shared.broker import Incoming, Publisher, Verdict
@@ -90,7 +91,11 @@ def agency_saved(agency_id: UUID, *, email: str | None = None, version: int = 1)
 
 
 def circular_dispatched(
-    agencies: Iterable[UUID], *, sender: UUID | None = None, content: LetterSummary | None = None, deadline: datetime | None = None
+    agencies: Iterable[UUID],
+    *,
+    sender: UUID | None = None,
+    content: LetterSummary | None = None,
+    deadline: datetime | None = None,
 ) -> CircularDispatched:
     """A circular in one chunk, to `agencies` in that order."""
     recipients = tuple(
@@ -181,13 +186,19 @@ class Bench:
         await self.engine.scheduler.run_once()
         taken = await self.messages(lane, channel)
         for message in taken:
-            assert await self.engine.handlers[lane, channel](message) is Verdict.DONE
+            assert await self.handler(lane, channel)(message) is Verdict.DONE
         return taken
+
+    def handler(self, lane: Lane = Lane.NORMAL, channel: Channel = Channel.WEBHOOK) -> BatchHandler:
+        """The worker of one lane."""
+        return self.engine.handlers[lane, channel]
 
     async def make_due(self) -> None:
         """Let the time of every next action come."""
         async with self.database.connection() as connection:
-            await connection.execute("UPDATE deliveries SET next_attempt_at = now() - interval '1 second' WHERE state = 'scheduled'")
+            await connection.execute(
+                "UPDATE deliveries SET next_attempt_at = now() - interval '1 second' WHERE state = 'scheduled'"
+            )
 
     async def expire_leases(self) -> None:
         async with self.database.connection() as connection:
@@ -235,6 +246,7 @@ async def bench(base: Mapping[str, str], tokens: TokenIssuer, **more: str) -> As
         )
         publisher = Publisher(settings.amqp_url.get_secret_value(), settings.broker_namespace, timeout=5)
         stack.push_async_callback(publisher.close)
+        assert await publisher.problem() is None, "the topology is declared"
         engine = await open_engine(stack, settings, resources, publisher)
         transport = httpx.ASGITransport(create_app(resources, tokens.verifier()))
         http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://wian.test"))

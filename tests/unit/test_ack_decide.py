@@ -90,7 +90,9 @@ def test_today_is_today_in_bangkok() -> None:
     assert isinstance(decide(tomorrow, now=datetime(2026, 11, 23, 17, 0, tzinfo=UTC)), Accepted)
 
 
-@pytest.mark.parametrize(("written", "read"), [("", None), ("9:05", time(9, 5)), ("๑๔.๓๐ น.", time(14, 30)), ("23:59:30", time(23, 59))])
+@pytest.mark.parametrize(
+    ("written", "read"), [("", None), ("9:05", time(9, 5)), ("๑๔.๓๐ น.", time(14, 30)), ("23:59:30", time(23, 59))]
+)
 def test_a_time_of_day_is_read(written: str, read: time | None) -> None:
     decision = decide(replace(DRAFT, receive_time=written))
     assert isinstance(decision, Accepted)
