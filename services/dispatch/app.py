@@ -106,6 +106,7 @@ async def _open_resources(stack: AsyncExitStack, settings: DispatchSettings, dat
         settings=settings,
         database=database,
         vault=Vault(settings.secret_keys),
+        signer=LinkSigner(settings.link_key.get_secret_value()),
         resolvers=resolvers,
         deliveries=Deliveries(email_secret_letters=settings.dispatch_email_secret_letters),
     )
@@ -119,7 +120,6 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
         agency_patience=timedelta(seconds=settings.dispatch_agency_patience),
     )
     database, found = resources.database, resources.deliveries
-    signer = LinkSigner(settings.link_key.get_secret_value())
     recorder = Recorder(database, found, policy)
     pace = Pace(
         window=settings.dispatch_window,
@@ -146,12 +146,12 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
             request_timeout=settings.dispatch_request_timeout,
         )
     )
-    mail = await _open_mail(stack, settings, signer)
+    mail = await _open_mail(stack, settings, resources.signer)
     return Engine(
         scheduler=Scheduler(database, publisher, found, policy, pace),
         handlers={(lane, Channel.WEBHOOK): handler(webhooks.lane(settings.dispatch_concurrency)) for lane in Lane}
         | {(lane, Channel.EMAIL): handler(mail) for lane in Lane},
-        consumers=Consumers(signer, found, policy, email_secret_letters=settings.dispatch_email_secret_letters),
+        consumers=Consumers(resources.signer, found, policy, email_secret_letters=settings.dispatch_email_secret_letters),
     )
 
 

@@ -19,6 +19,11 @@ def acknowledgment_page(public_url: str, link: str) -> str:
     return f"{public_url}/a/{link}"
 
 
+def file_url(public_url: str, link: str) -> str:
+    """Where an attachment is read; the link is the credential."""
+    return f"{public_url}/f/{link}"
+
+
 def letter_data(address: Address, circular: CircularContent, public_url: str) -> dict[str, object]:
     """The letter as one recipient is told of it."""
     return {

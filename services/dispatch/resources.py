@@ -7,6 +7,7 @@ from services.dispatch.config import DispatchSettings
 from services.dispatch.guard import GuardedResolver
 from services.dispatch.store.transitions import Deliveries
 from services.dispatch.vault import Vault
+from shared.links import LinkSigner
 from shared.postgres import Database
 
 
@@ -17,5 +18,6 @@ class Resources:
     settings: DispatchSettings
     database: Database
     vault: Vault
+    signer: LinkSigner
     resolvers: Mapping[str, GuardedResolver]
     deliveries: Deliveries

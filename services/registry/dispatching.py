@@ -28,6 +28,7 @@ from shared.contracts.events import (
     Secrecy,
 )
 from shared.ids import new_id
+from shared.links import LinkSigner, Purpose
 from shared.postgres import Connection, Database
 from shared.problems import FieldError, ProblemError
 
@@ -59,7 +60,26 @@ class Order:
         return hashlib.sha256(rfc8785.dumps({"dispatch": str(self.letter_id), "list_id": list_id})).digest()
 
 
-async def dispatch_letter(database: Database, order: Order) -> Answer:
+@dataclass(frozen=True, slots=True)
+class FileLinks:
+    """Makes the addresses under which recipients fetch attachments."""
+
+    signer: LinkSigner
+    public_url: str
+
+    def link(self, attachment: Attachment) -> AttachmentLink:
+        """The attachment by reference, under a signed address."""
+        return AttachmentLink(
+            attachment_id=attachment.attachment_id,
+            file_name=attachment.file_name,
+            media_type=attachment.media_type,
+            size=attachment.size,
+            sha256=attachment.sha256,
+            url=f"{self.public_url}/f/{self.signer.sign(Purpose.FILE, attachment.attachment_id)}",
+        )
+
+
+async def dispatch_letter(database: Database, order: Order, links: FileLinks) -> Answer:
     """Carry out `order` and return the answer, or the first answer when the same order came before under its key.
 
     Raises ProblemError; then nothing was stored, and the key is free.
@@ -73,7 +93,7 @@ async def dispatch_letter(database: Database, order: Order) -> Answer:
         circular = _circular(order, letter, list_head)
         await circulars.insert(connection, circular, recipients)
         await letters.mark_dispatched(connection, letter.letter_id)
-        header = await _header(connection, circular, letter, len(recipients))
+        header = await _header(connection, circular, letter, links, len(recipients))
         await outbox.add(connection, SERVICE, chunked(header, recipients))
         answer = _answer(circular, letter, len(recipients))
         await circulars.keep_answer(connection, order.agency_id, order.idempotency_key, answer)
@@ -141,12 +161,14 @@ def _circular(order: Order, letter: Letter, list_head: ListHead) -> Circular:
     )
 
 
-async def _header(connection: Connection, circular: Circular, letter: Letter, recipient_count: int) -> CircularDispatched:
+async def _header(
+    connection: Connection, circular: Circular, letter: Letter, links: FileLinks, recipient_count: int
+) -> CircularDispatched:
     sender = await agencies.get(connection, circular.agency_id)
     if sender is None:
         raise LookupError("an agency cannot vanish")
     files = await letters.attachments(connection, letter.letter_id)
-    return _event(circular, sender, summary(letter, files), recipient_count)
+    return _event(circular, sender, summary(letter, [links.link(file) for file in files]), recipient_count)
 
 
 def _event(circular: Circular, sender: Agency, letter: LetterSummary, recipient_count: int) -> CircularDispatched:
@@ -166,7 +188,7 @@ def _event(circular: Circular, sender: Agency, letter: LetterSummary, recipient_
     )
 
 
-def summary(letter: Letter, attachments: Sequence[Attachment]) -> LetterSummary:
+def summary(letter: Letter, attachments: Sequence[AttachmentLink]) -> LetterSummary:
     """What the other services and the recipients' systems are told; of a secret letter neither subject, text nor files."""
     draft, number = letter.draft, letter.number
     if number is None or letter.content_hash is None or draft.date is None:
@@ -187,18 +209,7 @@ def summary(letter: Letter, attachments: Sequence[Attachment]) -> LetterSummary:
         speed=draft.speed,
         secrecy=draft.secrecy,
         content_hash=letter.content_hash,
-        attachments=tuple(_link(attachment) for attachment in attachments) if told else (),
-    )
-
-
-def _link(attachment: Attachment) -> AttachmentLink:
-    # By reference only: dispatch signs the address, so that no credential lies in a queue.
-    return AttachmentLink(
-        attachment_id=attachment.attachment_id,
-        file_name=attachment.file_name,
-        media_type=attachment.media_type,
-        size=attachment.size,
-        sha256=attachment.sha256,
+        attachments=tuple(attachments) if told else (),
     )
 
 

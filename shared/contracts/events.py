@@ -50,13 +50,17 @@ class _Part(BaseModel):
 
 
 class AttachmentLink(_Part):
-    """An attachment by reference; `sha256` is lower-case hex, `size` bytes, `url` needs a token or is signed."""
+    """An attachment by reference; `sha256` is lower-case hex, `size` bytes.
+
+    `url` is signed once, at dispatch, so that every recipient and every retry gets the same bytes; it opens this file alone.
+    """
 
     attachment_id: UUID
     file_name: str
     media_type: str
     size: int
     sha256: str
+    url: str
 
 
 class LetterSummary(_Part):

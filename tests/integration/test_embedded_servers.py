@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.eventually import eventually
 from wian.embedded import EmbeddedPostgres, EmbeddedRabbitMQ, ServerAddresses, ServerUnavailable, servers
-from wian.embedded.folders import default_home
+from wian.embedded.folders import default_home, run_folder
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 START_SECONDS = 90.0
@@ -55,8 +55,12 @@ def descendants(process: int) -> set[int]:
     return children.union(*(descendants(child) for child in children))
 
 
+def is_alive(process: int) -> bool:
+    return Path(f"/proc/{process}").exists()
+
+
 async def alive(processes: set[int]) -> set[int]:
-    return {process for process in processes if Path(f"/proc/{process}").exists()}
+    return set(filter(is_alive, processes))
 
 
 def nobody_holds(lock: Path) -> bool:
@@ -98,8 +102,8 @@ async def consume(url: str) -> bytes:
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel()
         queue = await declare_quorum_queue(channel)
-        # A quorum queue elects its leader just after the node is up.
-        message = await eventually(lambda: queue.get(fail=False), lambda found: found is not None)
+        # A quorum queue elects its leader just after the node is up, and answers then.
+        message = await eventually(lambda: queue.get(fail=False, timeout=30), lambda found: found is not None, within=30)
         assert message is not None
         return message.body
 
@@ -108,7 +112,7 @@ async def restarts_of_postgres_keep_data(postgres: EmbeddedPostgres) -> None:
     address = postgres.dsn
     await write_row(address)
     await postgres.kill()
-    with pytest.raises(OSError, match="refused|Connect call failed"):
+    with pytest.raises(OSError, match="Connect call failed"):
         await asyncpg.connect(address)
     await postgres.start()
     assert postgres.dsn == address
@@ -118,20 +122,38 @@ async def restarts_of_postgres_keep_data(postgres: EmbeddedPostgres) -> None:
     assert await read_row(address) == "เวียน"
 
 
+async def queue_is_on_disk() -> bool:
+    """RabbitMQ 3.10 writes the register of its quorum queues half a second late.
+
+    A queue whose declaration is lost to a kill in that time comes back without a leader, and never answers.
+    """
+    registers = (default_home() / "run").glob(f"{os.getpid()}-*/rabbitmq/data/*/quorum/*/names.dets")
+    return any(b"%2F_kept" in register.read_bytes() for register in registers)
+
+
 async def a_restart_of_rabbitmq_keeps_messages(rabbitmq: EmbeddedRabbitMQ) -> None:
     address = rabbitmq.url
     await publish(address)
+    await eventually(queue_is_on_disk, bool)
     await rabbitmq.kill()
     await rabbitmq.start()
     assert rabbitmq.url == address
     assert await consume(address) == b"kept"
 
 
-async def test_data_survives_a_kill_and_a_restart_on_the_same_address() -> None:
+async def strangers_are_refused(addresses: ServerAddresses) -> None:
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(re.sub(r"wian:\w+@", "wian:wrong@", addresses.postgres_dsn))
+    with pytest.raises(aio_pika.exceptions.ProbableAuthenticationError):
+        await aio_pika.connect(re.sub(r"wian:\w+@", "guest:guest@", addresses.amqp_url))
+
+
+async def test_strangers_are_refused_and_data_survives_a_kill_and_a_restart_on_the_same_address() -> None:
     async with servers() as running:
         assert running.postgres is not None
         assert running.rabbitmq is not None
         assert running.addresses == ServerAddresses(running.postgres.dsn, running.rabbitmq.url)
+        await strangers_are_refused(running.addresses)
         await asyncio.gather(
             restarts_of_postgres_keep_data(running.postgres),
             a_restart_of_rabbitmq_keeps_messages(running.rabbitmq),
@@ -156,20 +178,10 @@ async def test_two_owners_run_side_by_side_and_neither_leaves_anything_when_stop
         second.kill()
         await second.wait()
         await eventually(lambda: alive(owned), lambda left: left == set())
-        assert nobody_holds(folder / "lock"), "so the next run removes the folder"
+        assert nobody_holds(folder / "lock"), "so the next run may remove the folder"
 
-    async with servers():
-        assert not folder.exists()
-
-
-async def test_a_wrong_password_is_refused() -> None:
-    async with servers() as running:
-        wrong = re.sub(r"wian:\w+@", "wian:wrong@", running.addresses.postgres_dsn)
-        with pytest.raises(asyncpg.InvalidPasswordError):
-            await asyncpg.connect(wrong)
-        guest = re.sub(r"wian:\w+@", "guest:guest@", running.addresses.amqp_url)
-        with pytest.raises(aio_pika.exceptions.ProbableAuthenticationError):
-            await aio_pika.connect(guest)
+    async with run_folder(default_home()):
+        assert not folder.exists(), "and it does"
 
 
 async def test_servers_that_the_environment_names_are_used_and_nothing_is_started(

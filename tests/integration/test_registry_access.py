@@ -1,14 +1,17 @@
 """Clients, tokens, scopes and the registry's own key set."""
 
 import base64
+import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from fastapi.routing import iter_route_contexts
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from services.registry.app import PUBLIC_ROUTES
 from services.registry.tokens import SigningKeyLocked, Tokens
 from shared.access import TokenVerifier
 from tests.support.registry import RegistryUnderTest, open_registry
@@ -130,6 +133,22 @@ async def test_token_that_is_spoilt_expired_foreign_or_missing_is_refused(
         headers = {} if authorization is None else {"Authorization": authorization}
         answer = await registry.http.get("/v1/agencies", headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid"), authorization
+
+
+async def test_every_route_but_the_public_ones_asks_for_a_token(registry: RegistryUnderTest) -> None:
+    asked: set[str] = set()
+    for route in iter_route_contexts(registry.parts.app.routes):
+        path = str(route.path)
+        for method in route.methods or ():
+            answer = await registry.http.request(method, path.replace("{", "").replace("}", ""))
+            if answer.status_code == 422:
+                answer = await registry.http.request(method, re.sub(r"{\w+}", str(uuid4()), path))
+            if answer.json().get("code") == "token_invalid":
+                asked.add(path)
+            else:
+                assert path in PUBLIC_ROUTES, (method, path, answer.text)
+    assert len(asked) == 16
+    assert not asked & set(PUBLIC_ROUTES)
 
 
 async def test_missing_scope_is_refused_and_names_the_scope(registry: RegistryUnderTest) -> None:

@@ -91,7 +91,11 @@ async def test_refused_upload_leaves_no_object_and_no_row(registry: RegistryUnde
 
 
 async def test_upload_that_breaks_off_leaves_no_object(registry: RegistryUnderTest, office: Office, letter_id: str) -> None:
-    messages = iter([{"type": "http.request", "body": CHUNK * 100, "more_body": True}, {"type": "http.disconnect"}])
+    incoming: list[dict[str, object]] = [
+        {"type": "http.request", "body": CHUNK * 100, "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    messages = iter(incoming)
 
     async def receive() -> dict[str, object]:
         return next(messages)

@@ -73,7 +73,12 @@ def letter(**changes: Any) -> LetterSummary:
         "content_hash": "ab" * 32,
         "attachments": (
             AttachmentLink(
-                attachment_id=uuid4(), file_name="หนังสือ.pdf", media_type="application/pdf", size=12_345, sha256="cd" * 32
+                attachment_id=uuid4(),
+                file_name="หนังสือ.pdf",
+                media_type="application/pdf",
+                size=12_345,
+                sha256="cd" * 32,
+                url="http://wian.test/f/signed",
             ),
         ),
     }

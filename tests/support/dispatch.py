@@ -36,6 +36,7 @@ from shared.contracts.events import (
 )
 from shared.contracts.topology import Lane, lane_queue
 from shared.ids import new_id
+from shared.links import LinkSigner
 from shared.postgres import Database, Row
 from tests.support.tokens import TokenIssuer
 
@@ -241,6 +242,7 @@ async def bench(base: Mapping[str, str], tokens: TokenIssuer, **more: str) -> As
             settings=settings,
             database=database,
             vault=Vault(settings.secret_keys),
+            signer=LinkSigner(settings.link_key.get_secret_value()),
             resolvers={"https": GuardedResolver(Guard(allowed)), "http": GuardedResolver(Guard(allowed, public=False))},
             deliveries=Deliveries(email_secret_letters=settings.dispatch_email_secret_letters),
         )

@@ -16,6 +16,7 @@ from services.dispatch.store import circulars, reading, transitions
 from services.dispatch.store.reading import StoredDelivery
 from services.dispatch.store.transitions import Move
 from shared.contracts.events import Channel, HandOverGrade, LetterSummary, Secrecy, Speed
+from shared.links import Purpose
 from shared.problems import NOT_FOUND, ProblemError
 
 router = APIRouter(prefix="/v1/inbox", tags=["inbox"])
@@ -100,7 +101,7 @@ async def fetch(delivery_id: UUID, caller: Recipient, dispatch: Dispatch) -> Inb
         **_item(delivery, content, dispatch.settings.public_url).model_dump(),
         dispatched_at=content.dispatched_at,
         hand_over_grade=delivery.hand_over_grade,
-        letter=content.letter,
+        letter=_letter(dispatch, content.letter),
     )
 
 
@@ -121,6 +122,16 @@ async def _hand_over(dispatch: Resources, delivery_id: UUID, agency_id: UUID) ->
         ]
         await transitions.apply(connection, moves)
         return await _own(connection, delivery_id, agency_id)
+
+
+def _letter(dispatch: Resources, letter: LetterSummary) -> LetterSummary:
+    # Signed afresh: a letter may lie in the inbox for longer than a link is valid.
+    url = dispatch.settings.public_url
+    attachments = tuple(
+        attachment.model_copy(update={"url": payload.file_url(url, dispatch.signer.sign(Purpose.FILE, attachment.attachment_id))})
+        for attachment in letter.attachments
+    )
+    return letter.model_copy(update={"attachments": attachments})
 
 
 def _item(delivery: StoredDelivery, circular: CircularContent, public_url: str) -> InboxItem:

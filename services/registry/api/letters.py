@@ -29,7 +29,7 @@ from services.registry.api.letter_models import (
     RegisteredOut,
 )
 from services.registry.api.pages import Page, page_of, read_id_cursor
-from services.registry.dispatching import Order, dispatch_letter
+from services.registry.dispatching import FileLinks, Order, dispatch_letter
 from services.registry.domain.letters import Letter, LetterState
 from services.registry.problems import refuse
 from services.registry.reading import readable_letter
@@ -199,4 +199,4 @@ async def dispatch(
     The same Idempotency-Key with the same body gets the first answer again.
     """
     order = Order(caller.agency(), letter_id, None if body is None else body.list_id, key)
-    return await dispatch_letter(registry.database, order)
+    return await dispatch_letter(registry.database, order, FileLinks(registry.signer, registry.settings.public_url))
