@@ -69,6 +69,9 @@ class Database:
                 yield connection
         except _GONE as error:
             raise Unavailable(repr(error)) from error
+        except asyncpg.InternalClientError as error:
+            # A connection that was lost in the middle of a statement leaves asyncpg's protocol in no state to go on.
+            raise Unavailable(repr(error)) from error
         except asyncpg.InterfaceError as error:
             # asyncpg reports a lost connection and a mistaken call by the same exception.
             if connection is not None and not connection.is_closed():

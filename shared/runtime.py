@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import faulthandler
 import signal
 from collections.abc import Generator, Sequence
 from typing import Protocol
@@ -93,6 +94,11 @@ def stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     return stop
+
+
+def insist_on_exit(seconds: float) -> None:
+    """From now on the process has `seconds` to close what it has opened; then it ends by force, and says where it hung."""
+    faulthandler.dump_traceback_later(seconds, exit=True)
 
 
 async def run_workers(workers: Sequence[Worker], stop: asyncio.Event, *, grace: float) -> None:

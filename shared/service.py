@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from fastapi import FastAPI
 
 from shared import logs, migrations, telemetry
-from shared.runtime import HttpServer, Probe, Worker, run_workers, stop_on_signals
+from shared.runtime import HttpServer, Probe, Worker, insist_on_exit, run_workers, stop_on_signals
 from shared.settings import ServiceSettings
 from shared.web import add_health_routes
 
@@ -61,7 +61,10 @@ async def run_service(service: Service[S], role: Role) -> None:
         return
     stop = stop_on_signals()
     async with service.open(settings) as parts:
-        await run_parts(parts, role, settings, stop)
+        try:
+            await run_parts(parts, role, settings, stop)
+        finally:
+            insist_on_exit(settings.shutdown_grace)
 
 
 async def run_parts(parts: Parts, role: Role, settings: ServiceSettings, stop: asyncio.Event) -> None:

@@ -7,7 +7,7 @@ from services.ack.app import SERVICE as ACK
 from services.dispatch.app import SERVICE as DISPATCH
 from services.registry.app import SERVICE as REGISTRY
 from shared import logs, migrations, telemetry
-from shared.runtime import HttpServer, Probe, Worker, run_workers, stop_on_signals
+from shared.runtime import HttpServer, Probe, Worker, insist_on_exit, run_workers, stop_on_signals
 from wian.gateway import Gateway
 
 SERVICES: Final = (REGISTRY, DISPATCH, ACK)
@@ -36,4 +36,7 @@ async def serve(*, dispatch_worker: bool = True) -> None:
         probes += [probe for part in working for probe in part.worker_probes]
         gateway = Gateway({name: part.app for name, part in parts.items()}, probes)
         http = HttpServer(gateway, host=settings.http_host, port=settings.http_port)
-        await run_workers([http, *workers], stop, grace=settings.shutdown_grace)
+        try:
+            await run_workers([http, *workers], stop, grace=settings.shutdown_grace)
+        finally:
+            insist_on_exit(settings.shutdown_grace)

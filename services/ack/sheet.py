@@ -43,7 +43,7 @@ async def print_annex(annex: Annex) -> bytes:
 
 def _compile(annex: Annex) -> bytes:
     # The data are JSON, never markup: a title cannot become an instruction of the typesetter.
-    data = json.dumps(_data(annex), ensure_ascii=False)
+    data = json.dumps(sheet_data(annex), ensure_ascii=False)
     return typst.compile(
         TEMPLATE.read_bytes(),
         font_paths=_fonts(),
@@ -57,7 +57,8 @@ def _fonts() -> typst.Fonts:
     return typst.Fonts(include_system_fonts=False, font_paths=[FONTS])
 
 
-def _data(annex: Annex) -> dict[str, object]:
+def sheet_data(annex: Annex) -> dict[str, object]:
+    """What the template `sheet.typ` reads."""
     letter = annex.circular.letter
     return {
         "number": to_thai(letter.number),

@@ -77,7 +77,8 @@ def stamp(recipient: Recipient) -> tuple[str, str]:
             return "กำลังนำส่ง", ""
         case _:
             day = f" {_day(recipient.handed_over_at)}" if recipient.handed_over_at else ""
-            return f"{STATES[recipient.state].th}{day}", "ยังไม่ลงทะเบียนรับ"
+            way = f"ทาง{CHANNELS[Channel(recipient.hand_over_channel)].th} " if recipient.hand_over_channel else ""
+            return f"{STATES[recipient.state].th}{day}", f"{way}ยังไม่ลงทะเบียนรับ"
 
 
 def rejection(recipient: Recipient) -> str:

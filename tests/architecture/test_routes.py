@@ -1,5 +1,6 @@
 """Every route is authenticated or on a service's public list, and every route is where the gateway looks for it."""
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 
@@ -7,8 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
-from starlette.routing import Mount
+from fastapi.routing import RouteContext, iter_route_contexts
 
 from shared import access
 from shared.contracts.topology import DEAD_LETTERS, QUEUES
@@ -24,8 +24,8 @@ async def opened(settings_environment: dict[str, str]) -> AsyncGenerator[dict[st
         yield await open_all(stack, settings_environment)
 
 
-def _routes(app: FastAPI) -> list[APIRoute]:
-    return [route for route in app.routes if isinstance(route, APIRoute)]
+def _routes(app: FastAPI) -> list[RouteContext]:
+    return list(iter_route_contexts(app.routes))
 
 
 def _asks_for_a_token(dependant: Dependant) -> bool:
@@ -39,8 +39,8 @@ def _public(name: str) -> frozenset[str]:
 
 async def test_a_route_is_public_exactly_when_it_is_on_the_list(opened: dict[str, Parts]) -> None:
     for name, parts in opened.items():
+        assert len(_routes(parts.app)) > 5, name
         open_routes = {route.path for route in _routes(parts.app) if not _asks_for_a_token(route.dependant)}
-        open_routes |= {f"{route.path}/{{path}}" for route in parts.app.routes if isinstance(route, Mount)}
         assert open_routes == _public(name), name
 
 
@@ -52,9 +52,7 @@ async def test_a_call_without_a_token_is_refused_on_every_other_route(opened: di
             for route in _routes(parts.app):
                 if route.path in _public(name):
                     continue
-                path = route.path
-                for parameter in route.param_convertors:
-                    path = path.replace(f"{{{parameter}}}", "0190f3a0-0000-7000-8000-000000000000")
+                path = re.sub(r"{\w+}", "0190f3a0-0000-7000-8000-000000000000", route.path or "")
                 for method in route.methods or ():
                     answer = await http.request(method, path)
                     assert answer.status_code == 401, (method, route.path, answer.text)
@@ -66,8 +64,8 @@ async def test_a_call_without_a_token_is_refused_on_every_other_route(opened: di
 async def test_the_gateway_routes_every_path_to_the_service_that_has_it(opened: dict[str, Parts]) -> None:
     used: set[str] = set()
     for name, parts in opened.items():
-        for route in parts.app.routes:
-            path: str = getattr(route, "path", "")
+        for route in _routes(parts.app):
+            path = route.path or ""
             assert service_of(path) == name, path
             used |= {prefix for prefix in ROUTES if path == prefix or path.startswith(f"{prefix}/")}
     assert used == set(ROUTES), "a prefix leads nowhere"

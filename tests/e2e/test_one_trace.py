@@ -103,7 +103,6 @@ async def test_dispatch_webhook_and_acknowledgment_are_one_trace(
     names = {span.name for span in spans.get_finished_spans() if _trace_of(span) == trace_id}
     assert "POST /v1/letters/{letter_id}/dispatch" in names
     assert "process registry.circular.dispatched.v1" in names
-    assert "process dispatch.deliveries.handed_over.v1" in names
     assert "POST /v1/acknowledgments/{link}" in names
     assert "process ack.recipient.registered.v1" in names
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from services.ack.store import events as event_store
 from shared.broker import Verdict
 from shared.contracts.envelope import Event
 from shared.contracts.events import Channel, HandOverGrade
@@ -126,16 +125,3 @@ async def test_the_higher_version_of_an_agency_wins(ack: OpenAck) -> None:
     await ack.apply(*sent.chunks(), agency_of(recipient, version=3, name="ชื่อใหม่"), agency_of(recipient, version=2, name="ชื่อเดิม"))
     (row,) = await ack.rows(sent)
     assert row["agency_name_th"] == "ชื่อใหม่"
-
-
-async def test_the_log_is_only_ever_added_to() -> None:
-    from pathlib import Path
-
-    import services.ack
-
-    written = "\n".join(path.read_text(encoding="utf-8") for path in Path(services.ack.__path__[0]).rglob("*.py"))
-    words = " ".join(written.split()).lower()
-    assert "insert into recipient_events" in words
-    for verb in ("update recipient_events", "delete from recipient_events", "truncate recipient_events"):
-        assert verb not in words
-    assert "ON CONFLICT ON CONSTRAINT recipient_events_once DO NOTHING" in event_store.APPEND

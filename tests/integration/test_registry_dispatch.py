@@ -152,14 +152,18 @@ async def test_secret_letters_content_is_in_no_event(registry: RegistryUnderTest
     assert (told.secrecy, told.subject, told.body, told.attachments) == ("confidential", "", (), ())
 
 
-async def test_attachments_are_told_by_reference_and_hash(registry: RegistryUnderTest, office: Office) -> None:
+async def test_attachments_are_told_by_hash_and_by_an_address_that_opens_them(
+    registry: RegistryUnderTest, office: Office
+) -> None:
     list_id = await registry.distribution_list(office, "krabi")
     letter_id = await registry.draft(office, await registry.register(office), list_id=list_id)
     made = (await registry.attach(office, letter_id, b"%PDF")).json()
     await registry.registered(office, letter_id)
     await registry.dispatch(office, letter_id, "key")
     (event,) = await _events(registry)
-    assert event["letter"]["attachments"] == [made]
+    (told,) = event["letter"]["attachments"]
+    assert told == {**made, "url": told["url"]}
+    assert (await registry.http.get(told["url"])).content == b"%PDF"
     assert made["sha256"] == hashlib.sha256(b"%PDF").hexdigest()
 
 

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from services.ack import wording
-from shared.thai.dates import bangkok_date, clock, english_date, long_date, short_date
+from shared.thai.dates import clock, english_date, long_date, short_date
 from shared.thai.digits import to_thai
 
 FOLDER: Final = Path(__file__).parent
@@ -39,7 +39,6 @@ def _environment() -> Environment:
         long_date=long_date,
         short_date=short_date,
         english_date=english_date,
-        bangkok_date=bangkok_date,
         clock=clock,
         moment=wording.moment,
         file_size=file_size,

@@ -23,6 +23,9 @@ INSERT INTO circulars (circular_id, letter_id, agency_id, list_id, list_version,
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 
+# A very long list is copied in pieces, so that none comes near the time limit of one command.
+ROWS_PER_COPY: Final = 10_000
+
 CIRCULAR_OF_LETTER: Final = "SELECT circular_id FROM circulars WHERE letter_id = $1"
 
 IS_RECIPIENT: Final = """
@@ -86,11 +89,15 @@ async def insert(connection: Connection, circular: Circular, recipients: Sequenc
         circular.relay_of_recipient_id,
         circular.dispatched_at,
     )
-    await connection.copy_records_to_table(
-        "recipients",
-        records=((r.recipient_id, circular.circular_id, r.position, r.agency_id, r.title, r.relay_duty) for r in recipients),
-        columns=("recipient_id", "circular_id", "position", "agency_id", "title", "relay_duty"),
-    )
+    for start in range(0, len(recipients), ROWS_PER_COPY):
+        await connection.copy_records_to_table(
+            "recipients",
+            records=(
+                (r.recipient_id, circular.circular_id, r.position, r.agency_id, r.title, r.relay_duty)
+                for r in recipients[start : start + ROWS_PER_COPY]
+            ),
+            columns=("recipient_id", "circular_id", "position", "agency_id", "title", "relay_duty"),
+        )
 
 
 async def circular_of_letter(connection: Connection, letter_id: UUID) -> UUID | None:

@@ -42,6 +42,9 @@ WHERE l.list_id = $1 ORDER BY l.position
 
 DELETE_ADDRESSEES: Final = "DELETE FROM list_addressees WHERE list_id = $1"
 
+# A very long list is copied in pieces, so that none comes near the time limit of one command.
+ROWS_PER_COPY: Final = 10_000
+
 
 async def insert(connection: Connection, *, list_id: UUID, agency_id: UUID, name: str, addressee_count: int) -> ListHead:
     """Store a list's head."""
@@ -89,11 +92,15 @@ async def addressees(connection: Connection, list_id: UUID) -> list[Addressee]:
 async def replace_addressees(connection: Connection, list_id: UUID, new: Sequence[Addressee]) -> None:
     """Put `new` in place of the list's addressees."""
     await connection.execute(DELETE_ADDRESSEES, list_id)
-    await connection.copy_records_to_table(
-        "list_addressees",
-        records=((list_id, item.position, item.agency_id, item.title, item.relay_duty) for item in new),
-        columns=("list_id", "position", "agency_id", "title", "relay_duty"),
-    )
+    for start in range(0, len(new), ROWS_PER_COPY):
+        await connection.copy_records_to_table(
+            "list_addressees",
+            records=(
+                (list_id, item.position, item.agency_id, item.title, item.relay_duty)
+                for item in new[start : start + ROWS_PER_COPY]
+            ),
+            columns=("list_id", "position", "agency_id", "title", "relay_duty"),
+        )
 
 
 def _present(row: Row | None) -> Row:

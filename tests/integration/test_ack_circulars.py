@@ -1,0 +1,231 @@
+"""A sender follows its circulars: figures, rows, the tracking page."""
+
+import json
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from shared.links import Purpose
+from tests.support.ack import (
+    NOW,
+    REGISTERED,
+    REJECTED,
+    SENT_AT,
+    OpenAck,
+    Sent,
+    circular,
+    handed_over,
+    opened_ack,
+    undeliverable,
+)
+from tests.support.tokens import TokenIssuer
+
+DEADLINE = NOW + timedelta(hours=1)
+
+
+@pytest.fixture
+async def ack(settings_environment: dict[str, str], token_issuer: TokenIssuer) -> AsyncGenerator[OpenAck]:
+    async with opened_ack(settings_environment, token_issuer, ack_tracking_rows="10") as opened:
+        yield opened
+
+
+async def mixed(ack: OpenAck, **more: Any) -> Sent:
+    """Nine recipients: 1–2 registered (2 without a hand-over), 3 rejected, 4–6 handed over, 7 undeliverable, 8–9 awaiting."""
+    sent = circular(9, relay_duties=[1, 4], **more)
+    one, two, three, four, five, six, seven, *_ = sent.recipients
+    await ack.apply(*sent.chunks(), handed_over(sent, one, three, four, at=SENT_AT + timedelta(seconds=2)))
+    await ack.apply(handed_over(sent, five, six, at=SENT_AT + timedelta(seconds=5)), undeliverable(sent, seven))
+    for recipient in (one, two):
+        assert (await ack.acknowledge(recipient)).status_code == 200
+    assert (await ack.acknowledge(three, REJECTED)).status_code == 200
+    await ack.apply(*circular(20, relay_of=one.recipient_id).chunks(7))
+    return sent
+
+
+async def test_the_figures_add_up(ack: OpenAck) -> None:
+    sent = await mixed(ack, deadline=DEADLINE)
+    assert (await ack.read(sent)).json() == {
+        "circular_id": str(sent.circular_id),
+        "letter_id": str(sent.letter.letter_id),
+        "number": "สค ๐๐๑๗.๑/ว ๑๕๑๒๓",
+        "date": "2026-11-16",
+        "subject": sent.letter.subject,
+        "state": "open",
+        "deadline": "2026-11-23T05:30:00Z",
+        "recipients": 9,
+        "matrix": {
+            "awaiting": 2,
+            "undeliverable": 1,
+            "handed_over": 3,
+            "opened": 0,
+            "received": 0,
+            "registered": 2,
+            "rejected": 1,
+        },
+        "handed_over_total": 5,
+        "registered": 2,
+        "rejected": 1,
+        "outstanding": 6,
+        "overdue": 0,
+        "relay": {"duties": 2, "relayed": 1, "onward_recipients": 20},
+        "dispatched_at": "2026-11-23T02:00:00Z",
+        "last_hand_over_at": "2026-11-23T02:00:05Z",
+        "seconds_to_last_hand_over": 5.0,
+    }
+
+
+async def test_a_circular_is_overdue_after_its_deadline_and_not_at_it(ack: OpenAck) -> None:
+    sent = circular(2, deadline=DEADLINE)
+    await ack.apply(*sent.chunks())
+    ack.clock.now = DEADLINE
+    assert (await ack.read(sent)).json()["state"] == "open"
+    await ack.acknowledge(sent.recipients[0])
+    ack.clock.now = DEADLINE + timedelta(microseconds=1)
+    figures = (await ack.read(sent)).json()
+    assert (figures["state"], figures["overdue"]) == ("overdue", 1)
+    assert [row["late"] for row in await ack.rows(sent)] == [False, True]
+    await ack.acknowledge(sent.recipients[1])
+    figures = (await ack.read(sent)).json()
+    assert (figures["state"], figures["overdue"], figures["outstanding"]) == ("complete", 0, 0)
+    ack.clock.now += timedelta(days=9)
+    assert [row["late"] for row in await ack.rows(sent)] == [False, True], "a late answer counts, and shows as late"
+
+
+async def test_rejections_complete_a_circular(ack: OpenAck) -> None:
+    sent = circular(2)
+    await ack.apply(*sent.chunks())
+    await ack.acknowledge(sent.recipients[0], REJECTED)
+    assert (await ack.read(sent)).json()["state"] == "open"
+    await ack.acknowledge(sent.recipients[1])
+    assert (await ack.read(sent)).json()["state"] == "complete"
+
+
+async def test_rows_are_paged_in_list_order(ack: OpenAck) -> None:
+    sent = circular(7)
+    await ack.apply(*sent.chunks(2))
+    first = await ack.read(sent, "/recipients", limit=3)
+    assert first.headers["link"].endswith('rel="next"')
+    assert f"after={first.json()['next']}" in first.headers["link"]
+    second = await ack.read(sent, "/recipients", limit=3, after=first.json()["next"])
+    third = await ack.read(sent, "/recipients", limit=3, after=second.json()["next"])
+    pages = [answer.json() for answer in (first, second, third)]
+    assert [row["position"] for page in pages for row in page["items"]] == [1, 2, 3, 4, 5, 6, 7]
+    assert pages[2]["next"] is None
+    assert "link" not in third.headers
+    assert (await ack.read(sent, "/recipients", after="x")).status_code == 422
+
+
+async def test_rows_are_filtered_by_state(ack: OpenAck) -> None:
+    sent = await mixed(ack)
+    found = (await ack.read(sent, "/recipients", state="rejected")).json()["items"]
+    assert [(row["position"], row["rejection"]["reason"]) for row in found] == [(3, "misaddressed")]
+    assert (await ack.read(sent, "/recipients", state="lost")).status_code == 422
+
+
+async def test_a_stranger_sees_nothing_of_a_circular(ack: OpenAck) -> None:
+    sent = circular(1)
+    await ack.apply(*sent.chunks())
+    for stranger in (uuid4(), sent.recipients[0].agency_id):
+        for rest in ("", "/recipients", "/annex.pdf", "/annex.csv", "/annex.json"):
+            answer = await ack.http.get(f"/v1/circulars/{sent.circular_id}{rest}", headers=ack.headers(stranger))
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), rest
+        made = await ack.http.post(f"/v1/circulars/{sent.circular_id}/tracking-link", headers=ack.headers(stranger))
+        assert made.status_code == 404
+
+
+async def tracking_path(ack: OpenAck, sent: Sent) -> str:
+    made = await ack.http.post(f"/v1/circulars/{sent.circular_id}/tracking-link", headers=ack.headers(sent.sender))
+    assert made.status_code == 200
+    url: str = made.json()["tracking_url"]
+    assert url.startswith("http://wian.test/t/")
+    return url.removeprefix("http://wian.test")
+
+
+async def test_the_tracking_page_shows_figures_and_rows_in_thai(ack: OpenAck) -> None:
+    sent = await mixed(ack, deadline=DEADLINE)
+    page = await ack.http.get(await tracking_path(ack, sent))
+    assert page.status_code == 200
+    for shown in (
+        '<dd id="figure-all">๙</dd>',
+        '<dd id="figure-handed_over">๕</dd>',
+        '<dd id="figure-registered">๒</dd>',
+        '<dd id="figure-rejected">๑</dd>',
+        '<dd id="figure-undeliverable">๑</dd>',
+        '<dd id="figure-outstanding">๖</dd>',
+        "เลขรับ ๑๑๐๗๒ ลว. ๒๓ พ.ย. ๖๙ ๐๙.๓๐ น.",
+        "ปฏิเสธ ๒๓ พ.ย. ๖๙ วิชัย มั่นคง",
+        "แจ้งต่อแล้ว ๒๐ หน่วยงาน",
+        "มีหน้าที่แจ้งต่อ",
+        "กำลังดำเนินการ",
+    ):
+        assert shown in page.text
+    assert page.text.index("หน่วยงานที่ 1<") < page.text.index("หน่วยงานที่ 2<") < page.text.index("หน่วยงานที่ 9<")
+
+
+async def test_the_pages_script_gets_what_has_changed_and_304_otherwise(ack: OpenAck) -> None:
+    sent = circular(2)
+    await ack.apply(*sent.chunks())
+    path = f"{await tracking_path(ack, sent)}/state"
+    first = await ack.http.get(path)
+    assert first.json()["figures"]["registered"] == {"value": "๐", "percent": 0.0}
+    same = await ack.http.get(path, headers={"If-None-Match": first.headers["etag"]})
+    assert (same.status_code, same.content) == (304, b"")
+    await ack.acknowledge(sent.recipients[1])
+    moved = await ack.http.get(path, headers={"If-None-Match": first.headers["etag"]})
+    assert moved.status_code == 200
+    assert moved.json()["figures"]["registered"] == {"value": "๑", "percent": 50.0}
+    assert moved.json()["lines"][1] == {
+        "key": "2",
+        "state": "registered",
+        "state_th": "ลงทะเบียนรับแล้ว",
+        "state_en": "registered",
+        "stamp": "เลขรับ ๑๑๐๗๒ ลว. ๒๓ พ.ย. ๖๙ ๐๙.๓๐ น.",
+        "note": REGISTERED["registrar_name"],
+        "relay": "",
+        "late": False,
+    }
+
+
+async def test_a_long_list_is_tracked_in_sheets(ack: OpenAck) -> None:
+    sent = circular(25)
+    await ack.apply(*sent.chunks())
+    path = await tracking_path(ack, sent)
+    keys: list[str] = []
+    for after in (0, 10, 20):
+        page = (await ack.http.get(path, params={"after": after})).text
+        assert ('rel="next"' in page) == (after < 20)
+        assert ('rel="prev"' in page) == (after > 0)
+        keys += [line["key"] for line in (await ack.http.get(f"{path}/state", params={"after": after})).json()["lines"]]
+    assert keys == [str(position) for position in range(1, 26)]
+
+
+async def test_the_tracking_link_is_the_credential_of_the_annex(ack: OpenAck) -> None:
+    sent = circular(2)
+    await ack.apply(*sent.chunks())
+    path = await tracking_path(ack, sent)
+    assert (await ack.http.get(f"{path}/annex.pdf")).content.startswith(b"%PDF-")
+    assert (await ack.http.get(f"{path}/annex.csv")).text.startswith("\ufeffposition,title,")
+    assert len(json.loads((await ack.http.get(f"{path}/annex.json")).text)["recipients"]) == 2
+    assert (await ack.http.get(f"{path}/annex.exe")).status_code == 422
+
+
+async def test_spoilt_wrong_and_old_tracking_links_open_nothing(ack: OpenAck, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    sent = circular(1)
+    await ack.apply(*sent.chunks())
+    old_moment = time.time() - 91 * 86_400
+    with monkeypatch.context() as moved:
+        moved.setattr("itsdangerous.timed.time.time", lambda: old_moment)
+        old = ack.tracking(sent)
+        old_letter = ack.link(sent.recipients[0])
+    wrong = ack.resources.links.sign(Purpose.FILE, sent.circular_id)
+    for link in (old, wrong, ack.link(sent.recipients[0]), "x"):
+        assert (await ack.http.get(f"/t/{link}")).status_code == 404
+        for rest in ("/state", "/annex.pdf", "/annex.csv", "/annex.json"):
+            answer = await ack.http.get(f"/t/{link}{rest}")
+            assert (answer.status_code, answer.json()["code"]) == (404, "link_invalid")
+    assert (await ack.http.get(f"/a/{old_letter}")).status_code == 200, "a late acknowledgment counts"

@@ -1,0 +1,82 @@
+"""What is printed for a recipient, in Thai."""
+
+from datetime import UTC, date, datetime, time
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from services.ack import sheet, wording
+from services.ack.facts import RejectionReason
+from services.ack.fold import State
+from services.ack.store.circulars import Circular, Counts
+from services.ack.store.recipients import Recipient
+from services.ack.view import Progress, matrix_of
+from shared.contracts.events import Channel, Secrecy, Speed
+from tests.support.ack import NOW, SENT_AT, letter
+
+
+def recipient(**changes: Any) -> Recipient:
+    blank: dict[str, Any] = dict.fromkeys(Recipient.__slots__)
+    blank |= {"recipient_id": UUID(int=1), "position": 1, "title": "ปลัดจังหวัด", "state": State.AWAITING, "relay_duty": False}
+    return Recipient(**blank | changes)
+
+
+REGISTERED: dict[str, Any] = {
+    "state": State.REGISTERED,
+    "receive_number": "สค 123/69",
+    "receive_date": date(2026, 11, 23),
+    "registrar_name": "สมหญิง รักงาน",
+    "recorded_at": NOW,
+}
+REJECTED: dict[str, Any] = {
+    "state": State.REJECTED,
+    "rejection_reason": "misaddressed",
+    "rejection_text": "",
+    "registrar_name": "วิชัย",
+    "recorded_at": datetime(2026, 11, 23, 17, 0, tzinfo=UTC),
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "lines"),
+    [
+        ({}, ("กำลังนำส่ง", "")),
+        (REGISTERED, ("เลขรับ สค ๑๒๓/๖๙ ลว. ๒๓ พ.ย. ๖๙", "สมหญิง รักงาน")),
+        (REGISTERED | {"receive_time": time(9, 5)}, ("เลขรับ สค ๑๒๓/๖๙ ลว. ๒๓ พ.ย. ๖๙ ๐๙.๐๕ น.", "สมหญิง รักงาน")),
+        (REJECTED, ("ปฏิเสธ ๒๔ พ.ย. ๖๙ วิชัย", "ส่งผิดหน่วยงาน")),
+        (REJECTED | {"rejection_text": "ไม่ใช่เรา"}, ("ปฏิเสธ ๒๔ พ.ย. ๖๙ วิชัย", "ส่งผิดหน่วยงาน: ไม่ใช่เรา")),
+        ({"state": State.UNDELIVERABLE, "failure_reason": "no channel is left"}, ("ส่งไม่ได้", "no channel is left")),
+        ({"state": State.HANDED_OVER, "handed_over_at": NOW}, ("ส่งถึงแล้ว ๒๓ พ.ย. ๖๙", "ยังไม่ลงทะเบียนรับ")),
+        (
+            {"state": State.HANDED_OVER, "handed_over_at": NOW, "hand_over_channel": "email"},
+            ("ส่งถึงแล้ว ๒๓ พ.ย. ๖๙", "ทางไปรษณีย์อิเล็กทรอนิกส์ ยังไม่ลงทะเบียนรับ"),
+        ),
+        ({"state": State.OPENED}, ("เปิดอ่านแล้ว", "ยังไม่ลงทะเบียนรับ")),
+        ({"state": State.RECEIVED, "handed_over_at": NOW}, ("ระบบรับแล้ว ๒๓ พ.ย. ๖๙", "ยังไม่ลงทะเบียนรับ")),
+    ],
+)
+def test_the_stamp_says_honestly_how_far_a_recipient_has_come(values: dict[str, Any], lines: tuple[str, str]) -> None:
+    assert wording.stamp(recipient(**values)) == lines
+
+
+def test_every_state_channel_reason_and_class_has_words() -> None:
+    assert set(wording.STATES) == set(State)
+    assert set(wording.REASONS) == set(RejectionReason)
+    assert set(wording.CHANNELS) == set(Channel)
+    assert set(wording.SPEEDS) == set(Speed)
+    assert set(wording.SECRECIES) == set(Secrecy)
+
+
+def test_the_foot_of_the_annex_counts_everybody() -> None:
+    sent = Circular(UUID(int=1), UUID(int=2), "จังหวัด", "Province", letter(), SENT_AT, None, 1200)
+    by_state = {State.REGISTERED: 1000, State.REJECTED: 1, State.UNDELIVERABLE: 2, State.HANDED_OVER: 90}
+    matrix = matrix_of(sent, Counts(by_state, 1090, NOW, 3, 1, 12), NOW)
+    assert matrix.progress is Progress.OPEN
+    data = sheet.sheet_data(sheet.Annex(sent, matrix, [recipient()] * 34, NOW))
+    counted = "ทั้งหมด ๑,๒๐๐   ส่งถึงแล้ว ๑,๐๙๐   ลงทะเบียนรับ ๑,๐๐๐   ปฏิเสธ ๑   ส่งไม่ได้ ๒   ยังไม่ตอบ ๑๙๙"
+    assert data["counts"] == counted
+    assert data["printed"] == "พิมพ์เมื่อ ๒๓ พฤศจิกายน ๒๕๖๙ ๑๑.๓๐ น."
+    pages = data["pages"]
+    assert isinstance(pages, list)
+    assert [len(page) for page in pages] == [33, 1]

@@ -1,0 +1,264 @@
+"""Outcomes, the ladder, and the decisions on a delivery."""
+
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+
+import aiosmtplib
+import pytest
+from cryptography.fernet import Fernet
+from pydantic import ValidationError
+
+from services.dispatch.config import DispatchSettings
+from services.dispatch.delivery.decide import (
+    Again,
+    HandedOver,
+    Standing,
+    Take,
+    Transition,
+    Undeliverable,
+    decide,
+    first_step,
+    lease_lost,
+    pulled,
+    without_sending,
+)
+from services.dispatch.ladder import Routes, first_channel, grade_of, is_mailbox, lane_of, next_channel, routes_to
+from services.dispatch.mail import outcome_of as mail_outcome
+from services.dispatch.mail import start_tls
+from services.dispatch.mail_message import one_line
+from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater, answer_text
+from services.dispatch.retry import Policy
+from services.dispatch.transport import Answer, outcome_of, retry_after_seconds
+from services.dispatch.vault import SecretLost, Vault, is_usable, new_secret
+from shared.contracts.events import Channel, HandOverGrade, Secrecy, Speed
+from shared.contracts.topology import Lane
+
+NOW = datetime(2026, 11, 9, 9, 0, tzinfo=UTC)
+POLICY = Policy((5.0, 30.0), inbox_patience=timedelta(days=30), agency_patience=timedelta(seconds=60))
+BOTH = Routes(webhook=True, email=True)
+NEITHER = Routes(webhook=False, email=False)
+
+
+def standing(
+    channel: Channel | None = Channel.WEBHOOK, *, tried: int = 0, routes: Routes = BOTH, acknowledged_at: datetime | None = None
+) -> Standing:
+    return Standing(channel, tried, tried, routes, acknowledged_at)
+
+
+@pytest.mark.parametrize(
+    ("routes", "first"),
+    [
+        (BOTH, Channel.WEBHOOK),
+        (Routes(webhook=True, email=False), Channel.WEBHOOK),
+        (Routes(webhook=False, email=True), Channel.EMAIL),
+        (NEITHER, Channel.INBOX),
+    ],
+)
+def test_the_first_channel_is_the_best_that_is_open(routes: Routes, first: Channel) -> None:
+    assert first_channel(routes) is first
+
+
+def test_the_ladder_goes_down_and_ends_with_the_inbox() -> None:
+    assert next_channel(Channel.WEBHOOK, BOTH) is Channel.EMAIL
+    assert next_channel(Channel.WEBHOOK, NEITHER) is Channel.INBOX
+    assert next_channel(Channel.EMAIL, BOTH) is Channel.INBOX
+    assert next_channel(Channel.INBOX, BOTH) is None
+
+
+@pytest.mark.parametrize("secrecy", [Secrecy.CONFIDENTIAL, Secrecy.SECRET])
+def test_secret_letters_go_by_mail_only_when_the_operator_says_so(secrecy: Secrecy) -> None:
+    def by_mail(*, allowed: bool) -> bool:
+        return routes_to(has_endpoint=False, email="saraban@a.go.th", secrecy=secrecy, email_secret_letters=allowed).email
+
+    assert not by_mail(allowed=False)
+    assert by_mail(allowed=True)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "saraban", "a@b", "a@b.th\nBcc: x@y.th", "a b@c.th", "<a@b.th>", "a@b.th,c@d.th", "ก@b.th", "a" * 65 + "@b.th"],
+)
+def test_what_is_no_mailbox_gets_no_mail(address: str) -> None:
+    assert not is_mailbox(address)
+    assert not routes_to(has_endpoint=False, email=address, secrecy=Secrecy.NORMAL, email_secret_letters=False).email
+
+
+def test_lanes_follow_speed_before_length() -> None:
+    assert lane_of(Speed.MOST_URGENT, 10_000) is Lane.EXPRESS
+    assert lane_of(Speed.VERY_URGENT, 1) is Lane.EXPRESS
+    assert lane_of(Speed.URGENT, 5000) is Lane.NORMAL
+    assert lane_of(Speed.NORMAL, 5001) is Lane.BULK
+
+
+def test_every_channel_has_a_grade_and_mail_proves_least() -> None:
+    grades = {channel: grade_of(channel) for channel in Channel}
+    assert grades == {
+        Channel.WEBHOOK: HandOverGrade.TRANSPORT,
+        Channel.EMAIL: HandOverGrade.BLIND,
+        Channel.INBOX: HandOverGrade.TRANSPORT,
+    }
+
+
+EXPECTED: dict[type[Outcome], Transition] = {
+    Delivered: HandedOver(Channel.WEBHOOK, HandOverGrade.TRANSPORT, NOW),
+    RetryLater: Again(NOW + timedelta(seconds=5)),
+    Refused: Take(Channel.EMAIL, NOW),
+    Gone: Take(Channel.EMAIL, NOW),
+    NoRoute: Take(Channel.EMAIL, NOW),
+}
+EXAMPLES: tuple[Outcome, ...] = (Delivered(200), RetryLater("timeout"), Refused("http_404", 404), Gone(410), NoRoute("none"))
+
+
+def test_every_outcome_is_decided() -> None:
+    assert set(EXPECTED) == set(get_args(Outcome)) == {type(outcome) for outcome in EXAMPLES}
+    for outcome in EXAMPLES:
+        assert decide(outcome, standing(), POLICY, NOW, 0.5) == EXPECTED[type(outcome)]
+
+
+def test_the_next_channel_is_taken_when_the_schedule_is_used_up() -> None:
+    assert decide(RetryLater("timeout"), standing(tried=1), POLICY, NOW, 0.5) == Again(NOW + timedelta(seconds=30))
+    assert decide(RetryLater("timeout"), standing(tried=2), POLICY, NOW, 0.5) == Take(Channel.EMAIL, NOW)
+    by_mail = standing(Channel.EMAIL, tried=2)
+    assert decide(RetryLater("450"), by_mail, POLICY, NOW, 0.5) == Take(Channel.INBOX, NOW + timedelta(days=30))
+
+
+@pytest.mark.parametrize("outcome", EXAMPLES[1:])
+def test_an_acknowledged_delivery_is_never_tried_again(outcome: Outcome) -> None:
+    earlier = NOW - timedelta(seconds=9)
+    expected = HandedOver(Channel.WEBHOOK, HandOverGrade.BLIND, earlier)
+    assert decide(outcome, standing(acknowledged_at=earlier), POLICY, NOW, 0.5) == expected
+    assert lease_lost(standing(acknowledged_at=earlier), NOW) == expected
+
+
+def test_an_acknowledgment_does_not_weaken_what_the_endpoint_has_confirmed() -> None:
+    assert decide(Delivered(200), standing(acknowledged_at=NOW), POLICY, NOW, 0.5) == EXPECTED[Delivered]
+
+
+def test_what_nobody_sends_is_decided_too() -> None:
+    def due(channel: Channel | None, *, known: bool, age: int = 0) -> Transition:
+        created_at = NOW - timedelta(seconds=age)
+        return without_sending(standing(channel), agency_known=known, created_at=created_at, policy=POLICY, now=NOW)
+
+    assert isinstance(due(None, known=False), Again)
+    assert due(None, known=True) == Take(Channel.WEBHOOK, NOW)
+    assert isinstance(due(None, known=False, age=60), Take)
+    ended = due(Channel.INBOX, known=True)
+    assert isinstance(ended, Undeliverable)
+    assert ended.reason == "not_pulled"
+    assert lease_lost(standing(), NOW) == Again(NOW)
+    assert pulled(NOW) == HandedOver(Channel.INBOX, HandOverGrade.TRANSPORT, NOW)
+    assert first_step(BOTH, POLICY, NOW) == (Channel.WEBHOOK, NOW)
+    assert first_step(NEITHER, POLICY, NOW) == (Channel.INBOX, NOW + timedelta(days=30))
+    assert first_step(None, POLICY, NOW)[0] is None
+
+
+@pytest.mark.parametrize("status", range(200, 300))
+def test_2xx_alone_is_success(status: int) -> None:
+    assert isinstance(outcome_of(Answer(status, b"", None), NOW), Delivered)
+
+
+@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 599])
+def test_what_may_pass_is_tried_again(status: int) -> None:
+    assert isinstance(outcome_of(Answer(status, b"", None), NOW), RetryLater)
+
+
+@pytest.mark.parametrize("status", [100, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 413, 422, 451])
+def test_other_answers_are_refusals(status: int) -> None:
+    assert isinstance(outcome_of(Answer(status, b"", None), NOW), Refused)
+
+
+def test_410_is_gone() -> None:
+    assert outcome_of(Answer(410, b"bye", None), NOW) == Gone(410, "bye")
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, None),
+        ("120", 120.0),
+        ("Mon, 09 Nov 2026 09:01:00 GMT", 60.0),
+        ("Mon, 09 Nov 2026 08:00:00 GMT", 0.0),
+        ("soon", None),
+        ("-5", None),
+        ("๑๒", None),
+        ("9" * 400, 9999999999.0),
+    ],
+)
+def test_retry_after_is_read_in_both_forms(header: str | None, seconds: float | None) -> None:
+    assert retry_after_seconds(header, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (aiosmtplib.SMTPRecipientsRefused([aiosmtplib.SMTPRecipientRefused(550, "no", "a@b.th")]), Refused),
+        (aiosmtplib.SMTPRecipientsRefused([aiosmtplib.SMTPRecipientRefused(451, "later", "a@b.th")]), RetryLater),
+        (aiosmtplib.SMTPDataError(554, "spam"), Refused),
+        (aiosmtplib.SMTPDataError(452, "full"), RetryLater),
+        (aiosmtplib.SMTPAuthenticationError(535, "no"), RetryLater),
+        (aiosmtplib.SMTPSenderRefused(550, "no", "a@b.th"), RetryLater),
+        (aiosmtplib.SMTPConnectResponseError(554, "no"), RetryLater),
+        (aiosmtplib.SMTPServerDisconnected("gone"), RetryLater),
+        (aiosmtplib.SMTPReadTimeoutError("slow"), RetryLater),
+        (ConnectionRefusedError(), RetryLater),
+    ],
+)
+def test_a_mail_servers_answers_are_told_apart(error: Exception, expected: type[Outcome]) -> None:
+    assert isinstance(mail_outcome(error), expected)
+
+
+def test_tls_modes_are_those_of_the_client() -> None:
+    assert [start_tls(mode) for mode in ("auto", "starttls", "tls", "none")] == [None, True, False, False]
+
+
+def test_an_answer_is_cut_on_a_character_and_can_be_stored() -> None:
+    cut = answer_text("ก" * 1000)
+    assert len(cut.encode()) == 1023
+    assert "\x00" not in answer_text(b"a\x00b\xff")
+
+
+def test_header_text_stands_on_one_line() -> None:
+    assert one_line("เรื่อง\r\nBcc: x\u2028y\u202e") == "เรื่อง Bcc: x y"
+
+
+def test_a_secret_is_sealed_and_opened_with_an_older_key() -> None:
+    first, second = (Fernet.generate_key().decode() for _ in range(2))
+    secret = new_secret()
+    assert is_usable(secret)
+    sealed = Vault([first]).seal(secret)
+    assert Vault([second, first]).open(sealed) == secret
+    with pytest.raises(SecretLost):
+        Vault([second]).open(sealed)
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "whsec_!!!", "plain", "whsec_" + "A" * 400])
+def test_a_weak_or_malformed_secret_is_not_usable(secret: str) -> None:
+    assert not is_usable(secret)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "named"),
+    [
+        ("dispatch_secret_key", "short", "WIAN_DISPATCH_SECRET_KEY"),
+        ("dispatch_secret_key", " , ", "WIAN_DISPATCH_SECRET_KEY"),
+        ("dispatch_lease", "19", "WIAN_DISPATCH_LEASE"),
+        ("dispatch_connect_timeout", "16", "WIAN_DISPATCH_CONNECT_TIMEOUT"),
+        ("dispatch_retry_schedule", "", "WIAN_DISPATCH_RETRY_SCHEDULE"),
+        ("dispatch_retry_schedule", "5,-1", "WIAN_DISPATCH_RETRY_SCHEDULE"),
+        ("dispatch_retry_schedule", "5,nan", "WIAN_DISPATCH_RETRY_SCHEDULE"),
+        ("dispatch_window", "50", "WIAN_DISPATCH_WINDOW"),
+        ("dispatch_queue_lease", "5", "WIAN_DISPATCH_QUEUE_LEASE"),
+        ("dispatch_mail_from", "a@b.th\nBcc: c@d.th", "WIAN_DISPATCH_MAIL_FROM"),
+        ("dispatch_allow_networks", "127.0.0.1/8", "dispatch_allow_networks"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_named(setting: str, value: str, named: str) -> None:
+    base = {
+        "postgres_dsn": "postgresql://localhost/x",
+        "amqp_url": "amqp://localhost/",
+        "link_key": "k" * 43,
+        "dispatch_secret_key": Fernet.generate_key().decode(),
+    }
+    DispatchSettings(**base)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValidationError, match=named):
+        DispatchSettings(**{**base, setting: value})  # pyright: ignore[reportArgumentType]
