@@ -9,11 +9,11 @@ import structlog
 from opentelemetry import metrics
 
 from services.ack import problems
-from services.ack.decide import Accepted, Conflict, Draft, Invalid, SameAgain, decide_acknowledgment
+from services.ack.decide import Accepted, Conflict, Decision, Draft, Invalid, SameAgain, decide_acknowledgment
 from services.ack.facts import Acknowledgment, Door, Registration, Rejection, new_event
-from services.ack.fold import fold
+from services.ack.fold import RecipientState, answered
 from services.ack.store import events, recipients
-from services.ack.store.recipients import Locked, Recipient
+from services.ack.store.recipients import Locked
 from shared import outbox
 from shared import problems as common
 from shared.contracts.envelope import Event
@@ -41,13 +41,22 @@ class Caller:
     agency_id: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What is recorded of a recipient; of `state` only the rank and the answer are filled."""
+
+    recipient_id: UUID
+    circular_id: UUID
+    state: RecipientState
+
+
 def under_way() -> ProblemError:
     """The answer to a valid link whose recipient or circular is not known here yet."""
     return ProblemError(common.UNAVAILABLE, "the news of this letter is still under way", retry_after=NEWS_RETRY_AFTER)
 
 
-async def acknowledge(database: Database, recipient_id: UUID, draft: Draft, caller: Caller, *, now: datetime) -> Recipient:
-    """Record `draft` for the recipient and return the recipient as it stands after; the same draft again changes nothing.
+async def acknowledge(database: Database, recipient_id: UUID, draft: Draft, caller: Caller, *, now: datetime) -> Recorded:
+    """Record `draft` for the recipient and return what is recorded; the same draft again changes nothing.
 
     Raises ProblemError: of the first wrong field, `acknowledgment_conflict`, or that the recipient is not known.
     """
@@ -57,29 +66,25 @@ async def acknowledge(database: Database, recipient_id: UUID, draft: Draft, call
             raise under_way() if caller.agency_id is None else ProblemError(common.NOT_FOUND)
         if caller.agency_id not in (None, target.agency_id):
             raise ProblemError(common.NOT_FOUND)
-        decided = await _decide_and_record(connection, target, draft, caller, now)
-        recipient = await recipients.get(connection, recipient_id)
-    _acknowledged.add(1, {"door": caller.door, "decision": decided})
-    log.info("acknowledged", recipient_id=str(recipient_id), door=caller.door, decision=decided)
-    if recipient is None:
-        raise RuntimeError("a locked recipient has vanished")
-    return recipient
+        decision = decide_acknowledgment(target.current, draft, letter_date=target.letter_date, now=now)
+        _acknowledged.add(1, {"door": caller.door, "decision": type(decision).__name__})
+        state = await _apply(connection, target, decision, caller, now)
+    log.info("acknowledged", recipient_id=str(recipient_id), door=caller.door, decision=type(decision).__name__)
+    return Recorded(recipient_id, target.circular_id, state)
 
 
-async def _decide_and_record(connection: Connection, target: Locked, draft: Draft, caller: Caller, now: datetime) -> str:
-    known = (await events.of_recipients(connection, [target.recipient_id])).get(target.recipient_id, [])
-    decision = decide_acknowledgment(fold(known), draft, letter_date=target.letter_date, now=now)
+async def _apply(connection: Connection, target: Locked, decision: Decision, caller: Caller, now: datetime) -> RecipientState:
     match decision:
         case Accepted(fact=fact):
+            state = answered(target.current, fact, now)
             event = new_event(target.recipient_id, fact, occurred_at=now, recorded_at=now, actor=caller.actor, door=caller.door)
             await events.append(connection, [event])
-            await recipients.write_summaries(connection, {target.recipient_id: fold([*known, event])})
+            await recipients.write_answer(connection, target.recipient_id, state)
             await outbox.add(connection, "ack", [_outgoing(target, fact, now)])
-            return "accepted"
+            return state
         case SameAgain():
-            return "same_again"
+            return target.current
         case Conflict(recorded=recorded):
-            _acknowledged.add(1, {"door": caller.door, "decision": "conflict"})
             raise ProblemError(problems.ACKNOWLEDGMENT_CONFLICT, described(recorded))
         case Invalid(errors=errors):
             raise ProblemError(problems.BY_CODE[errors[0].code], errors[0].detail, errors=errors)

@@ -1,7 +1,7 @@
 """Folds a recipient's events into its state; the order and the number of their arrivals do not count."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -83,6 +83,13 @@ def fold(events: Iterable[RecipientEvent]) -> RecipientState:
         relayed_circular_id=relays[0][1].circular_id if relays else None,
         onward_recipients=sum(relay.recipients for _, relay in relays),
     )
+
+
+def answered(state: RecipientState, acknowledgment: Acknowledgment, recorded_at: datetime) -> RecipientState:
+    """The state after the first answer: what the fold of the whole log with this answer would say."""
+    if state.acknowledgment is not None:
+        return state
+    return replace(state, state=_state_of(acknowledgment), acknowledgment=acknowledgment, recorded_at=recorded_at)
 
 
 def _each_once(events: Iterable[RecipientEvent]) -> list[RecipientEvent]:

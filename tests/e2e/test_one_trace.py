@@ -100,11 +100,14 @@ async def test_dispatch_webhook_and_acknowledgment_are_one_trace(
             lambda: sender.get(f"/v1/circulars/{circular['circular_id']}"), lambda found: found["handed_over_total"] == 1
         )
     assert (matrix["registered"], matrix["state"]) == (1, "complete")
-    names = {span.name for span in spans.get_finished_spans() if _trace_of(span) == trace_id}
+
+    async def names_in_trace() -> set[str]:
+        return {span.name for span in spans.get_finished_spans() if _trace_of(span) == trace_id}
+
+    names = await eventually(names_in_trace, lambda found: "process ack.recipient.registered.v1" in found)
     assert "POST /v1/letters/{letter_id}/dispatch" in names
     assert "process registry.circular.dispatched.v1" in names
     assert "POST /v1/acknowledgments/{link}" in names
-    assert "process ack.recipient.registered.v1" in names
 
 
 def _trace_of(span: ReadableSpan) -> str:

@@ -1,9 +1,10 @@
 """The fold of a recipient's events, under every order and number of arrivals."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from services.ack.facts import (
@@ -19,7 +20,7 @@ from services.ack.facts import (
     Relayed,
     Undeliverable,
 )
-from services.ack.fold import ANSWERED, RANK, State, fold
+from services.ack.fold import ANSWERED, RANK, State, answered, fold
 from shared.contracts.events import Channel, HandOverGrade
 
 RECIPIENT = UUID(int=7)
@@ -78,6 +79,14 @@ def test_the_first_recorded_answer_decides(log: list[RecipientEvent]) -> None:
 def test_a_hand_over_is_never_an_acknowledgment(log: list[RecipientEvent]) -> None:
     unanswered = [event for event in log if not isinstance(event.fact, Registration | Rejection)]
     assert fold(unanswered).state not in ANSWERED
+
+
+@given(logs, events)
+def test_an_answer_on_top_of_a_state_is_what_the_whole_log_says(log: list[RecipientEvent], answer: RecipientEvent) -> None:
+    assume(isinstance(answer.fact, Registration | Rejection))
+    assert isinstance(answer.fact, Registration | Rejection)
+    latest = replace(answer, recorded_at=START + timedelta(days=1))
+    assert answered(fold(log), answer.fact, latest.recorded_at) == fold([*log, latest])
 
 
 def test_every_state_has_a_rank() -> None:

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
+from services.ack.acknowledging import Recorded
 from services.ack.decide import Draft, RegistrationDraft, RejectionDraft
-from services.ack.facts import RejectionReason
+from services.ack.facts import Registration, Rejection, RejectionReason
 from services.ack.fold import State
 from services.ack.store.circulars import Circular, Counts
 from services.ack.store.recipients import Recipient
@@ -154,10 +155,23 @@ class AcknowledgmentOut(BaseModel):
     recorded_at: datetime | None
 
     @classmethod
-    def of(cls, recipient: Recipient) -> Self:
-        """The acknowledgment of a recipient that has answered."""
-        given = {name: getattr(recipient, name) for name in cls.model_fields if name != "rejection"}
-        return cls(**given, rejection=_rejection(recipient))
+    def of(cls, recorded: Recorded) -> Self:
+        """What is recorded of a recipient that has answered."""
+        answer = recorded.state.acknowledgment
+        registration = answer if isinstance(answer, Registration) else None
+        return cls(
+            recipient_id=recorded.recipient_id,
+            circular_id=recorded.circular_id,
+            state=recorded.state.state,
+            receive_number=registration and registration.receive_number,
+            receive_date=registration and registration.receive_date,
+            receive_time=registration and registration.receive_time,
+            registrar_name=answer and answer.registrar_name,
+            registrar_position=answer and answer.registrar_position,
+            unit=registration and registration.unit,
+            rejection=RejectionOut(reason=answer.reason, text=answer.text) if isinstance(answer, Rejection) else None,
+            recorded_at=recorded.state.recorded_at,
+        )
 
 
 class OwnRecipientOut(RecipientOut):

@@ -69,7 +69,7 @@ async def take_form(link: Link, request: Request, ack: Ack) -> Response:
     """Records what was typed. Without the nonce of an opened page, a number and a name, nothing is recorded."""
     try:
         recipient_id = read_link(ack, Purpose.ACKNOWLEDGE, link)
-        circular, recipient = await _letter(ack, recipient_id)
+        await _letter(ack, recipient_id)
     except ProblemError as error:
         return trouble(error)
     values = await _fields(request)
@@ -78,13 +78,12 @@ async def take_form(link: Link, request: Request, ack: Ack) -> Response:
         if not ack.forms.is_valid(values.get("nonce", ""), recipient_id):
             raise ProblemError(problems.FORM_EXPIRED)
         by = Caller(Door.PAGE, "holder of the link")
-        recipient = await acknowledge(ack.database, recipient_id, _draft(typed), by, now=ack.now())
+        await acknowledge(ack.database, recipient_id, _draft(typed), by, now=ack.now())
     except ProblemError as error:
-        if error.problem is problems.ACKNOWLEDGMENT_CONFLICT:
-            # Another door may have been quicker: show what it recorded.
-            circular, recipient = await _letter(ack, recipient_id)
-        return _shown(ack, link, circular, recipient, Typed(typed.outcome, values, error), status=error.problem.status)
-    return _shown(ack, link, circular, recipient, typed)
+        typed = Typed(typed.outcome, values, error)
+    # What is recorded now: by this form, or by another door that was quicker.
+    circular, recipient = await _letter(ack, recipient_id)
+    return _shown(ack, link, circular, recipient, typed, status=200 if typed.error is None else typed.error.problem.status)
 
 
 def trouble(error: ProblemError) -> Response:

@@ -6,7 +6,7 @@ from datetime import date, datetime, time
 from typing import Any, Final
 from uuid import UUID
 
-from services.ack.facts import Registration, Rejection
+from services.ack.facts import Acknowledgment, Registration, Rejection, RejectionReason
 from services.ack.fold import RecipientState, State
 from shared.contracts.events import FrozenRecipient
 from shared.postgres import Connection, Row
@@ -31,9 +31,17 @@ LOCK_EARLY_SHARED: Final = "SELECT pg_advisory_xact_lock_shared(x'61636b'::int)"
 LOCK_EARLY: Final = "SELECT pg_advisory_xact_lock(x'61636b'::int)"
 
 LOCK_ONE: Final = """
-SELECT r.recipient_id, r.circular_id, r.agency_id, c.deadline, (c.letter ->> 'date')::date AS letter_date,
-    (c.letter ->> 'letter_id')::uuid AS letter_id
+SELECT r.recipient_id, r.circular_id, r.agency_id, r.state, r.receive_number, r.receive_date, r.receive_time,
+    r.registrar_name, r.registrar_position, r.unit, r.rejection_reason, r.rejection_text, r.recorded_at,
+    (c.letter ->> 'date')::date AS letter_date, (c.letter ->> 'letter_id')::uuid AS letter_id
 FROM recipients r JOIN circulars c ON c.circular_id = r.circular_id WHERE r.recipient_id = $1 FOR UPDATE OF r
+"""
+
+# What `fold.answered` says, for a row that this transaction holds; `answered` is held to `fold` by a property.
+WRITE_ANSWER: Final = """
+UPDATE recipients SET state = $2, receive_number = $3, receive_number_normalised = $4, receive_date = $5, receive_time = $6,
+    registrar_name = $7, registrar_position = $8, unit = $9, rejection_reason = $10, rejection_text = $11, recorded_at = $12
+WHERE recipient_id = $1
 """
 
 WRITE_SUMMARIES: Final = """
@@ -70,14 +78,14 @@ WHERE r.circular_id = $1 AND r.position > $2 AND ($3::text IS NULL OR r.state = 
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A recipient whose row this transaction holds."""
+    """A recipient whose row this transaction holds, and its answer if it has given one."""
 
     recipient_id: UUID
     circular_id: UUID
     agency_id: UUID
-    deadline: datetime | None
     letter_date: date
     letter_id: UUID
+    current: RecipientState
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +153,25 @@ async def wait_for_early_events(connection: Connection) -> None:
 
 
 async def lock(connection: Connection, recipient_id: UUID) -> Locked | None:
-    """Lock one recipient until the transaction ends."""
+    """Lock one recipient until the transaction ends. Of its state only the rank and the answer are read."""
     row = await connection.fetchrow(LOCK_ONE, recipient_id)
     if row is None:
         return None
-    return Locked(
-        row["recipient_id"], row["circular_id"], row["agency_id"], row["deadline"], row["letter_date"], row["letter_id"]
-    )
+    current = RecipientState(state=State(row["state"]), acknowledgment=_acknowledgment(row), recorded_at=row["recorded_at"])
+    return Locked(row["recipient_id"], row["circular_id"], row["agency_id"], row["letter_date"], row["letter_id"], current)
+
+
+async def write_answer(connection: Connection, recipient_id: UUID, state: RecipientState) -> None:
+    """Write the answer that the recipient, whose row the transaction holds, has just given."""
+    match state.acknowledgment:
+        case None:
+            raise ValueError("there is no answer to write")
+        case Registration() as a:
+            number = a.receive_number, a.normalised_number, a.receive_date, a.receive_time
+            answer = *number, a.registrar_name, a.registrar_position, a.unit, None, None
+        case Rejection() as a:
+            answer = None, None, None, None, a.registrar_name, a.registrar_position, None, a.reason.value, a.text
+    await connection.execute(WRITE_ANSWER, recipient_id, state.state.value, *answer, state.recorded_at)
 
 
 async def write_summaries(connection: Connection, states: Mapping[UUID, RecipientState]) -> None:
@@ -213,6 +233,24 @@ def _answer(state: RecipientState) -> dict[str, Any]:
                 "rejection_reason": given.reason.value,
                 "rejection_text": given.text,
             }
+
+
+def _acknowledgment(row: Row) -> Acknowledgment | None:
+    match State(row["state"]):
+        case State.REGISTERED:
+            return Registration(
+                row["receive_number"],
+                row["receive_date"],
+                row["receive_time"],
+                row["registrar_name"],
+                row["registrar_position"],
+                row["unit"],
+            )
+        case State.REJECTED:
+            reason = RejectionReason(row["rejection_reason"])
+            return Rejection(reason, row["rejection_text"], row["registrar_name"], row["registrar_position"])
+        case _:
+            return None
 
 
 def _text(identifier: UUID | None) -> str | None:
