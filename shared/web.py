@@ -8,6 +8,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.telemetry import TelemetryConfig
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from starlette.exceptions import HTTPException
@@ -26,7 +27,9 @@ log = structlog.stdlib.get_logger("wian.request")
 
 def create_app(title: str, *, verifier: TokenVerifier) -> FastAPI:
     """An application with Wian's problem answers and middleware; the service adds its routers, the runner health routes."""
-    app = FastAPI(title=title, version="1", openapi_url=None, docs_url=None, redoc_url=None)
+    # The framework's own spans would carry whole paths, and some paths are credentials.
+    silent: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+    app = FastAPI(title=title, version="1", openapi_url=None, docs_url=None, redoc_url=None, telemetry=silent)
     app.state.token_verifier = verifier
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)

@@ -66,10 +66,12 @@ class RecipientState:
 
 def fold(events: Iterable[RecipientEvent]) -> RecipientState:
     """The state of one recipient by all its events, in any order and however often each is given."""
-    once = _each_once(events)
+    ordered = sorted(events, key=lambda event: (event.recorded_at, event.event_id))
+    once = _each_once(ordered)
     # Registration and rejection share one dedupe key, so there is at most one answer: the first recorded.
     answer = next(((event.recorded_at, event.fact) for event in once if isinstance(event.fact, Registration | Rejection)), None)
-    hand_overs = _of(once, HandedOver)
+    # Of these the first and the best count, so a repeated one needs no care.
+    hand_overs = _of(ordered, HandedOver)
     best = max(hand_overs, key=lambda found: GRADE_RANK[found[1].grade], default=None)
     failures = _of(once, Undeliverable)
     relays = _of(once, Relayed)
@@ -92,10 +94,10 @@ def answered(state: RecipientState, acknowledgment: Acknowledgment, recorded_at:
     return replace(state, state=_state_of(acknowledgment), acknowledgment=acknowledgment, recorded_at=recorded_at)
 
 
-def _each_once(events: Iterable[RecipientEvent]) -> list[RecipientEvent]:
-    """By time of recording (ties by identifier), the first of each dedupe key."""
+def _each_once(ordered: Iterable[RecipientEvent]) -> list[RecipientEvent]:
+    """The first of each dedupe key."""
     first: dict[str, RecipientEvent] = {}
-    for event in sorted(events, key=lambda event: (event.recorded_at, event.event_id)):
+    for event in ordered:
         first.setdefault(event.dedupe_key, event)
     return list(first.values())
 

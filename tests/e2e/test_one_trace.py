@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from typing import Any
 
 import httpx
 import pytest
@@ -12,14 +11,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from standardwebhooks.webhooks import Webhook
 
-from shared.access import AGENCY_SCOPES
 from tests.support.eventually import eventually
+from tests.support.office import enrol, registered_letter
 from tests.support.system import RunningSystem, running_system
-from wian.demo.api import Api
-
-AGENCIES = (
-    "code,name_th,name_en,kind,letter_code,parent_code,email\nsender,ผู้ส่ง,Sender,province,,,\nreceiver,ผู้รับ,Receiver,district,,,\n"
-)
 
 
 @pytest.fixture
@@ -47,30 +41,6 @@ async def received() -> AsyncGenerator[tuple[str, "asyncio.Queue[tuple[dict[str,
     await runner.cleanup()
 
 
-async def _client(http: httpx.AsyncClient, operator: Api, code: str) -> Api:
-    found = (await operator.get(f"/v1/agencies?code={code}"))["items"][0]
-    made = await operator.post("/v1/clients", {"agency_id": found["agency_id"], "name": code, "scopes": list(AGENCY_SCOPES)})
-    return Api(http, made["client_id"], made["client_secret"], patience=10)
-
-
-async def _dispatch(sender: Api, traceparent: str) -> dict[str, Any]:
-    register = await sender.post("/v1/registers", {"unit_code": "สค ๐๐๑๗.๑", "circular_series": "own"})
-    addressees = [{"title": "นายอำเภอ", "agency_code": "receiver", "relay_duty": False}]
-    made = await sender.post("/v1/lists", {"name": "บัญชีรายชื่อ", "addressees": addressees})
-    letter = await sender.post(
-        "/v1/letters",
-        {
-            "register_id": register["register_id"], "list_id": made["list_id"], "kind": "external", "circular": True,
-            "date": "2026-11-02", "owner": "ศาลากลางจังหวัด", "subject": "เรื่องทดสอบ", "salutation": "เรียน นายอำเภอ", "body": ["ข้อความ"],
-            "closing": "ขอแสดงความนับถือ", "signatory_name": "สมชาย ใจดี", "signatory_position": "ผู้ว่าราชการจังหวัด",
-            "contact_unit": "สำนักงานจังหวัด", "telephone": "๐ ๓๔๔๑ ๑๒๕๑", "speed": "normal", "secrecy": "normal",
-        },
-    )  # fmt: skip
-    path = f"/v1/letters/{letter['letter_id']}"
-    await sender.post(f"{path}/register")
-    return await sender.post(f"{path}/dispatch", {}, {"Idempotency-Key": "once", "traceparent": traceparent})
-
-
 async def test_dispatch_webhook_and_acknowledgment_are_one_trace(
     system: RunningSystem,
     received: tuple[str, "asyncio.Queue[tuple[dict[str, str], bytes]]"],
@@ -80,11 +50,11 @@ async def test_dispatch_webhook_and_acknowledgment_are_one_trace(
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     spans.clear()
     async with httpx.AsyncClient(base_url=system.url, timeout=10) as http:
-        operator = Api(http, *system.operator, patience=10)
-        await operator.request("POST", "/v1/agencies/import", content=AGENCIES.encode(), headers={"Content-Type": "text/csv"})
-        sender, receiver = await _client(http, operator, "sender"), await _client(http, operator, "receiver")
-        secret = (await receiver.put("/v1/endpoints", {"url": url, "secret": None}))["secret"]
-        circular = await _dispatch(sender, f"00-{trace_id}-b7ad6b7169203331-01")
+        office = await enrol(http, system)
+        secret = (await office.receiver.put("/v1/endpoints", {"url": url, "secret": None}))["secret"]
+        path = await registered_letter(office)
+        traced = {"Idempotency-Key": "once", "traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
+        circular = await office.sender.post(f"{path}/dispatch", {}, traced)
         headers, body = await asyncio.wait_for(taken.get(), 10)
         Webhook(secret).verify(body, headers)
         traceparent = {name.lower(): value for name, value in headers.items()}["traceparent"]
@@ -97,7 +67,7 @@ async def test_dispatch_webhook_and_acknowledgment_are_one_trace(
         )
         assert answer.status_code == 200, answer.text
         matrix = await eventually(
-            lambda: sender.get(f"/v1/circulars/{circular['circular_id']}"), lambda found: found["handed_over_total"] == 1
+            lambda: office.sender.get(f"/v1/circulars/{circular['circular_id']}"), lambda found: found["handed_over_total"] == 1
         )
     assert (matrix["registered"], matrix["state"]) == (1, "complete")
 

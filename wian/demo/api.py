@@ -48,13 +48,17 @@ class Api:
         self, method: str, path: str, *, content: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> httpx.Response:
         """The answer of a call that succeeded; raises `ApiRefusal` for any other that is final."""
-        bearer = {"Authorization": f"Bearer {await self._bearer()}"}
-        response = await send(
-            self._http, method, path, content=content, headers={**bearer, **(headers or {})}, patience=self._patience
-        )
+        response = await self.answer(method, path, content, headers)
         if response.is_error:
             raise ApiRefusal(response)
         return response
+
+    async def answer(
+        self, method: str, path: str, content: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """The final answer of a call, whatever it says."""
+        given = {"Authorization": f"Bearer {await self._bearer()}", **(headers or {})}
+        return await send(self._http, method, path, content=content, headers=given, patience=self._patience)
 
     async def _bearer(self) -> str:
         if time.monotonic() > self._token_until:
