@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from services.dispatch.api import deliveries, endpoints, inbox
 from services.dispatch.attachments import AttachmentReader
-from services.dispatch.config import DispatchSettings
+from services.dispatch.config import LEASE_MARGIN, DispatchSettings
 from services.dispatch.consumers import Consumers
 from services.dispatch.delivery.record import Recorder
 from services.dispatch.delivery.send import Sender
@@ -124,6 +124,7 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
     pace = Pace(
         window=settings.dispatch_window,
         batch_size=settings.dispatch_batch_size,
+        publish_lease=timedelta(seconds=settings.publish_timeout + LEASE_MARGIN),
         queue_lease=timedelta(seconds=settings.dispatch_queue_lease),
         poll_interval=settings.dispatch_poll_interval,
     )

@@ -136,8 +136,8 @@ class DispatchSettings(ServiceSettings):
                 f"WIAN_DISPATCH_LEASE must be at least {LEASE_MARGIN:g} s longer than WIAN_DISPATCH_REQUEST_TIMEOUT and "
                 "WIAN_DISPATCH_SMTP_TIMEOUT, or a delivery is sent again while it is being sent"
             )
-        if self.dispatch_queue_lease <= self.publish_timeout:
-            raise ValueError("WIAN_DISPATCH_QUEUE_LEASE must be longer than WIAN_PUBLISH_TIMEOUT")
+        if self.dispatch_queue_lease <= self.publish_timeout + LEASE_MARGIN:
+            raise ValueError(f"WIAN_DISPATCH_QUEUE_LEASE must be more than {LEASE_MARGIN:g} s longer than WIAN_PUBLISH_TIMEOUT")
         if self.dispatch_window < self.dispatch_batch_size:
             raise ValueError("WIAN_DISPATCH_WINDOW must hold at least one batch (WIAN_DISPATCH_BATCH_SIZE)")
         return self

@@ -37,6 +37,8 @@ class Pace:
 
     window: int
     batch_size: int
+    # Until the broker has a batch its lease is short: a scheduler that is killed before has published nothing.
+    publish_lease: timedelta
     queue_lease: timedelta
     poll_interval: float
 
@@ -103,7 +105,7 @@ class Scheduler:
                 window=self._pace.window,
                 batch_size=self._pace.batch_size,
                 batches=BATCHES_PER_CLAIM,
-                lease=self._pace.queue_lease,
+                lease=self._pace.publish_lease,
             )
         if not tickets:
             return 0
@@ -112,6 +114,9 @@ class Scheduler:
         except broker.UNAVAILABLE:
             await self._hand_back(tickets)
             raise
+        taken_over = [ticket.lease_token for ticket, error in zip(tickets, outcomes, strict=True) if error is None]
+        async with self._database.connection() as connection:
+            await claims.published(connection, taken_over, self._pace.queue_lease)
         failed = [(ticket, error) for ticket, error in zip(tickets, outcomes, strict=True) if error is not None]
         if failed:
             log.warning("batches not published", count=len(failed), error=repr(failed[0][1]))

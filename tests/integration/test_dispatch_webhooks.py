@@ -1,7 +1,7 @@
 """Webhooks end to end against a scripted endpoint: signed, the same at every retry, once, and fenced."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -11,7 +11,7 @@ import pytest
 from services.dispatch.app import SERVICE
 from services.dispatch.observer import Observer, backlogs
 from services.dispatch.store.claims import hand_back
-from shared.broker import UNAVAILABLE, Publisher, Verdict
+from shared.broker import UNAVAILABLE, Outgoing, Publisher, Verdict
 from shared.contracts.events import DeliveriesHandedOver
 from shared.contracts.topology import ACK_EVENTS
 from shared.runtime import run_workers
@@ -211,6 +211,35 @@ async def test_a_batch_that_the_broker_does_not_take_is_handed_back_at_once(disp
     row = await dispatch.delivery()
     assert (row["state"], row["lease_token"]) == ("scheduled", None)
     scheduler._publisher = dispatch.publisher
+    await dispatch.deliver_due()
+    assert await dispatch.states() == ["handed_over"]
+
+
+class _NeverConfirmed(Publisher):
+    """A broker that takes a batch and never says so."""
+
+    async def publish(self, messages: Sequence[Outgoing]) -> list[Exception | None]:
+        await asyncio.Event().wait()
+        raise AssertionError(messages)
+
+
+async def test_a_scheduler_killed_before_it_has_published_holds_its_batch_only_briefly(
+    dispatch: Bench, endpoint: Receiver
+) -> None:
+    agency = await dispatch.agency(url=f"{endpoint.url}/hook")
+    await dispatch.apply(circular_dispatched([agency]))
+    scheduler = dispatch.engine.scheduler
+    scheduler._publisher = _NeverConfirmed("amqp://guest:guest@127.0.0.1:9/", "nowhere", timeout=1)
+    killed = asyncio.create_task(scheduler.run_once())
+    await eventually(dispatch.states, lambda states: states == ["leased"])
+    killed.cancel()
+    held = (await dispatch.delivery())["leased_until"] - datetime.now(UTC)
+    assert held < scheduler._pace.publish_lease
+    await dispatch.expire_leases()
+    scheduler._publisher = dispatch.publisher
+    await scheduler.run_once()
+    waiting = (await dispatch.delivery())["leased_until"] - datetime.now(UTC)
+    assert waiting > scheduler._pace.publish_lease
     await dispatch.deliver_due()
     assert await dispatch.states() == ["handed_over"]
 

@@ -44,6 +44,11 @@ WITH lanes AS (
 SELECT lane, channel, lease_token, count(*) AS deliveries FROM leased GROUP BY lane, channel, lease_token
 """
 
+# Whoever has taken the ticket already holds another token, and keeps its own lease.
+PUBLISHED: Final = """
+UPDATE deliveries SET leased_until = now() + $2::interval WHERE lease_token = ANY($1::uuid[]) AND state = 'leased'
+"""
+
 HAND_BACK: Final = """
 UPDATE deliveries SET state = 'scheduled', next_attempt_at = now(), lease_token = NULL, leased_until = NULL
 WHERE lease_token = ANY($1::uuid[]) AND state = 'leased'
@@ -101,6 +106,11 @@ async def claim(
         lease,
     )
     return [Ticket(Lane(row["lane"]), Channel(row["channel"]), row["lease_token"], row["deliveries"]) for row in rows]
+
+
+async def published(connection: Connection, tokens: Sequence[UUID], lease: timedelta) -> None:
+    """Give batches that the broker has taken over the time that they may wait there."""
+    await connection.execute(PUBLISHED, list(tokens), lease)
 
 
 async def hand_back(connection: Connection, tokens: Sequence[UUID]) -> None:
