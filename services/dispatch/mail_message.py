@@ -97,6 +97,7 @@ def _values(job: Job, public_url: str) -> dict[str, object]:
         "deadline": "" if deadline is None else f"{long_date(bangkok_date(deadline))} เวลา {clock(deadline)}",
         "salutation": letter.salutation if letter.secrecy is Secrecy.NORMAL else "",
         "body": letter.body,
+        "closing": letter.closing,
         "signatory_name": letter.signatory_name,
         "signatory_position": letter.signatory_position,
         "relay_duty": job.address.relay_duty,

@@ -202,6 +202,7 @@ def summary(letter: Letter, attachments: Sequence[AttachmentLink]) -> LetterSumm
         subject=draft.subject if told else "",
         salutation=draft.salutation,
         body=draft.body if told else (),
+        closing=draft.closing,
         signatory_name=draft.signatory_name,
         signatory_position=draft.signatory_position,
         contact_unit=draft.contact_unit,

@@ -76,6 +76,7 @@ class LetterSummary(_Part):
     subject: str  # เรื่อง
     salutation: str  # เรียน
     body: tuple[str, ...]
+    closing: str  # คำลงท้าย
     signatory_name: str
     signatory_position: str
     contact_unit: str

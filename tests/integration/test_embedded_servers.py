@@ -51,7 +51,10 @@ def run_folder_of(process: asyncio.subprocess.Process) -> Path:
 
 
 def descendants(process: int) -> set[int]:
-    children = {int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()}
+    try:
+        children = {int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()}
+    except (FileNotFoundError, ProcessLookupError):
+        return set()  # it ended since it was listed
     return children.union(*(descendants(child) for child in children))
 
 
@@ -170,7 +173,8 @@ async def test_two_owners_run_side_by_side_and_neither_leaves_anything_when_stop
         assert len(owned) >= 3, "PostgreSQL, RabbitMQ and the port mapper"
         first.terminate()
         assert await asyncio.wait_for(first.wait(), 30) == 0
-        assert await alive(owned) == set()
+        # A port program of Erlang ends by itself when its node is gone, a moment later.
+        await eventually(lambda: alive(owned), lambda left: left == set())
         assert not folder.exists()
 
         assert await read_row(at_second.postgres_dsn) == "เวียน", "the other is undisturbed"

@@ -138,7 +138,7 @@ def _header(count: int) -> CircularDispatched:
         letter_id=UUID(int=1),
         number="สค ๑/ว ๑",
         date=datetime(2017, 11, 9, tzinfo=UTC).date(),
-        owner="", subject="", salutation="", body=(), signatory_name="", signatory_position="", contact_unit="", telephone="",
+        owner="", subject="", salutation="", body=(), closing="", signatory_name="", signatory_position="", contact_unit="", telephone="",
         speed=Speed.NORMAL,
         secrecy=Secrecy.NORMAL,
         content_hash="0" * 64,

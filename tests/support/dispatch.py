@@ -68,6 +68,7 @@ def letter(
         subject="" if secret else "การพัฒนางานบริการประชาชนเพื่อรองรับการเป็นศูนย์ราชการสะดวก <b>GECC</b>",
         salutation="หน่วยงานที่เกี่ยวข้อง",
         body=() if secret else ("ด้วยกระทรวงมหาดไทยแจ้งว่า ๑ < ๒ & ๓",),
+        closing="ขอแสดงความนับถือ",
         signatory_name="นายตัวอย่าง",
         signatory_position="ผู้ว่าราชการจังหวัดสมุทรสาคร",
         contact_unit="สำนักงานจังหวัด",
