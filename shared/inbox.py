@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from shared import postgres, telemetry
 from shared.broker import Incoming, Verdict
 from shared.contracts.envelope import Envelope, Event
 from shared.postgres import Connection, Database
+from shared.runtime import pause
 
 MARK_APPLIED: Final = """
 INSERT INTO inbox (consumer, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING message_id
@@ -27,6 +28,11 @@ DATABASE_PAUSE: Final = 0.5
 
 log = structlog.stdlib.get_logger(__name__)
 E = TypeVar("E", bound=Event)
+
+
+# A message that comes again after this time is not recognised by its mark; all effects are idempotent beside it.
+KEPT: Final = timedelta(days=14)
+PRUNE_INTERVAL: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +94,25 @@ class EventHandler:
             except postgres.Unavailable as error:
                 log.warning("message waits for the database", consumer=self._consumer, error=repr(error))
                 await asyncio.sleep(DATABASE_PAUSE)
+
+
+class Pruner:
+    """Forgets, once an hour, the marks of messages that cannot come again."""
+
+    name = "inbox pruner"
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await self.run_once()
+            except postgres.Unavailable as error:
+                log.warning("inbox marks are kept: the database is away", error=repr(error))
+            await pause(PRUNE_INTERVAL, stop)
+
+    async def run_once(self) -> None:
+        """Delete the marks that are older than `KEPT`."""
+        async with self._database.connection() as connection:
+            await connection.execute(PRUNE, KEPT)

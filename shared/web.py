@@ -1,5 +1,6 @@
 """HTTP in: the application with its problem answers, request log and trace, and truthful health routes."""
 
+import re
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -22,11 +23,19 @@ from shared.runtime import Probe
 # Routes that need no token; a test holds every application to this list and its services' own.
 PUBLIC_PATHS: Final = ("/livez", "/readyz")
 
+# What agencies and clerks send is short; a service with more to take says so.
+BODY_LIMIT: Final = 64 * 1024
+
 log = structlog.stdlib.get_logger("wian.request")
 
 
-def create_app(title: str, *, verifier: TokenVerifier) -> FastAPI:
-    """An application with Wian's problem answers and middleware; the service adds its routers, the runner health routes."""
+def create_app(
+    title: str, *, verifier: TokenVerifier, body_limit: int = BODY_LIMIT, streamed: re.Pattern[str] | None = None
+) -> FastAPI:
+    """An application with Wian's problem answers and middleware; the service adds its routers, the runner health routes.
+
+    Request bodies have at most `body_limit` bytes, except on paths that match `streamed`.
+    """
     # The framework's own spans would carry whole paths, and some paths are credentials.
     silent: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
     app = FastAPI(title=title, version="1", openapi_url=None, docs_url=None, redoc_url=None, telemetry=silent)
@@ -35,6 +44,8 @@ def create_app(title: str, *, verifier: TokenVerifier) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(postgres.Unavailable, _on_unavailable)
+    app.add_middleware(BodyLimit, most=body_limit, streamed=streamed)
+    # Added last, so that it stands around all others.
     app.add_middleware(RequestMiddleware)
     return app
 
@@ -46,9 +57,10 @@ def add_health_routes(app: FastAPI, probes: Sequence[Probe]) -> None:
         return {"status": "live"}
 
     async def readyz() -> JSONResponse:
-        found = {probe.name: await probe.problem() for probe in probes}
-        ready = all(problem is None for problem in found.values())
-        checks = {name: problem or "ok" for name, problem in found.items()}
+        found = [(probe.name, await probe.problem()) for probe in probes]
+        ready = all(problem is None for _, problem in found)
+        # Several probes may bear one name (a process with several publishers): a problem is never hidden by another's "ok".
+        checks = {name: problem or "ok" for name, problem in sorted(found, key=lambda each: each[1] is not None)}
         return JSONResponse({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
 
     app.add_api_route("/livez", livez, tags=["health"])
@@ -104,6 +116,48 @@ class DatabaseProbe:
         except (postgres.Unavailable, TimeoutError) as error:
             return f"PostgreSQL cannot be reached: {type(error).__name__}"
         return None
+
+
+class BodyLimit:
+    """Answers 413 `body_too_large` to a request whose body is larger than `most` bytes.
+
+    Paths that match `streamed` are left to their routes, which bound what they stream.
+    """
+
+    def __init__(self, app: ASGIApp, *, most: int, streamed: re.Pattern[str] | None) -> None:
+        self._app = app
+        self._most = most
+        self._streamed = streamed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or (self._streamed is not None and self._streamed.match(scope["path"])):
+            await self._app(scope, receive, send)
+            return
+        refusal = ProblemError(problems.BODY_TOO_LARGE, f"at most {self._most} bytes")
+        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if length.isdigit() and int(length) > self._most:
+            await problem_response(refusal)(scope, receive, send)
+            return
+        read, refused = 0, False
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._most:
+                raise refusal
+            return message
+
+        async def answered(message: Message) -> None:
+            # FastAPI calls whatever fails while it reads a body a malformed body: the true reason is told instead.
+            nonlocal refused
+            if read <= self._most:
+                await send(message)
+            elif not refused:
+                refused = True
+                await problem_response(refusal)(scope, receive, send)
+
+        await self._app(scope, counted, answered)
 
 
 class RequestMiddleware:

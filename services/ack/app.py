@@ -6,18 +6,17 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
-from starlette.middleware import Middleware
 
 from services.ack.api import acknowledgments, annex, assets, circulars, pages, tracking
 from services.ack.config import AckSettings
 from services.ack.consumers import event_handler
-from services.ack.limits import BodyLimit
 from services.ack.pages.forms import FormSigner
 from services.ack.resources import Resources
 from shared import postgres, web
 from shared.access import TokenVerifier, keys_from_url
 from shared.broker import Consumer, Publisher
 from shared.contracts.topology import ACK_EVENTS
+from shared.inbox import Pruner
 from shared.links import LinkSigner
 from shared.outbox import Relay
 from shared.service import Parts, Service
@@ -38,8 +37,6 @@ PUBLIC_ROUTES: Final = (
 def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     """The application on opened resources."""
     app = web.create_app("Wian: acknowledgments", verifier=verifier)
-    # Appended, so that the request log stands around it.
-    app.user_middleware.append(Middleware(BodyLimit))
     app.state.resources = resources
     for module in (acknowledgments, circulars, annex, pages, tracking, assets):
         app.include_router(module.router)
@@ -79,7 +76,7 @@ async def open_parts(settings: AckSettings) -> AsyncGenerator[Parts]:
         probe = web.DatabaseProbe(database)
         yield Parts(
             app=create_app(resources_of(settings, database), verifier),
-            workers=(consumer, relay),
+            workers=(consumer, relay, Pruner(database)),
             api_probes=(probe,),
             worker_probes=(probe, publisher, consumer),
         )

@@ -31,6 +31,7 @@ from shared.access import TokenVerifier, keys_from_url
 from shared.broker import Consumer, Handler, Publisher
 from shared.contracts.events import Channel
 from shared.contracts.topology import DISPATCH_EVENTS, Lane, lane_queue
+from shared.inbox import Pruner
 from shared.links import LinkSigner
 from shared.outbox import Relay
 from shared.postgres import Database, open_database
@@ -91,7 +92,7 @@ async def open_parts(settings: DispatchSettings) -> AsyncGenerator[Parts]:
         }
         observer = Observer(database, interval=settings.dispatch_observe_interval)
         lane_workers = [LaneWorker(consumer, engine.handlers[key]) for key, consumer in lanes.items()]
-        workers: list[Worker] = [relay, engine.scheduler, events, *lane_workers, observer]
+        workers: list[Worker] = [relay, engine.scheduler, events, *lane_workers, observer, Pruner(database)]
         probe = DatabaseProbe(database, "dispatch database")
         worker_probes: list[Probe] = [probe, relay_publisher, events, *lanes.values()]
         yield Parts(create_app(resources, verifier), tuple(workers), (probe,), tuple(worker_probes))

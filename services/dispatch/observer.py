@@ -2,14 +2,13 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 import structlog
 from opentelemetry import metrics
 
 from services.dispatch.scheduler import LANES
-from shared import inbox, postgres
+from shared import postgres
 from shared.postgres import Connection, Database
 from shared.runtime import pause
 
@@ -31,10 +30,6 @@ SELECT wanted.lane, wanted.channel,
     ) AS leased
 FROM unnest($1::text[], $2::text[]) AS wanted (lane, channel)
 """
-
-# A message that comes again after this time is not recognised by its mark; all effects are idempotent beside it.
-INBOX_KEPT: Final = timedelta(days=14)
-PRUNE_INTERVAL: Final = 3600.0
 
 log = structlog.stdlib.get_logger(__name__)
 _meter = metrics.get_meter("wian.dispatch")
@@ -71,7 +66,7 @@ async def backlogs(connection: Connection) -> list[Backlog]:
 
 
 class Observer:
-    """Measures every `interval` seconds, and forgets marks of messages that cannot come again."""
+    """Measures every `interval` seconds."""
 
     name = "dispatch observer"
 
@@ -80,15 +75,9 @@ class Observer:
         self._interval = interval
 
     async def run(self, stop: asyncio.Event) -> None:
-        loop = asyncio.get_running_loop()
-        pruned_at = float("-inf")
         while not stop.is_set():
             try:
                 await self.run_once()
-                if loop.time() - pruned_at > PRUNE_INTERVAL:
-                    pruned_at = loop.time()
-                    async with self._database.connection() as connection:
-                        await connection.execute(inbox.PRUNE, INBOX_KEPT)
             except postgres.Unavailable as error:
                 log.warning("nothing measured: the database is away", error=repr(error))
             await pause(self._interval, stop)

@@ -1,5 +1,6 @@
 """The registry wired together: what it opens, its application, its workers."""
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,6 @@ from fastapi.responses import JSONResponse
 
 from services.registry import problems
 from services.registry.api import agencies, attachments, clients, letters, lists, oauth, registers
-from services.registry.api.bodies import BodyLimit
 from services.registry.config import RegistrySettings
 from services.registry.resources import Resources
 from services.registry.storage import open_storage
@@ -39,13 +39,18 @@ _ROUTERS: Final = (
 )
 
 
+# Uploads are streamed to storage, and bounded on the way.
+ATTACHMENT_UPLOAD: Final = re.compile(r"^/v1/letters/[^/]+/attachments$")
+
+
 def create_app(resources: Resources) -> FastAPI:
     """The application; it checks tokens by the keys in its own database."""
     settings = resources.settings
     verifier = TokenVerifier(resources.tokens.key_set, issuer=settings.token_issuer, audience=settings.token_audience)
-    app = create_web_app("Wian registry", verifier=verifier)
+    app = create_web_app(
+        "Wian registry", verifier=verifier, body_limit=settings.registry_request_max_bytes, streamed=ATTACHMENT_UPLOAD
+    )
     app.state.resources = resources
-    app.add_middleware(BodyLimit, most=settings.registry_request_max_bytes)
     app.add_exception_handler(ForeignKeyViolation, _on_unknown_owner)
     for router in _ROUTERS:
         app.include_router(router)

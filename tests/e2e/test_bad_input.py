@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.eventually import eventually
 from tests.support.office import Enrolled, draft, enrol, registered_letter
+from tests.support.spoil import spoilt
 from tests.support.system import RunningSystem, running_system
 from wian.demo.api import Api, ApiRefusal
 
@@ -144,8 +145,8 @@ async def test_stranger_finds_nothing_and_acknowledges_nothing(office: Enrolled,
         await _refusal(await _call(office.stranger, method, hidden, body), 404, "not_found")
     matrix = await office.sender.get(f"/v1/circulars/{circular['circular_id']}")
     assert (matrix["registered"], matrix["handed_over_total"]) == (0, 0)
-    spoilt = await http.post(item["acknowledgment_url"][:-2] + "xx", json=acknowledgment)
-    await _refusal(spoilt, 404, "link_invalid")
+    refused = await http.post(spoilt(item["acknowledgment_url"]), json=acknowledgment)
+    await _refusal(refused, 404, "link_invalid")
     token = await http.get(path, headers={"Authorization": "Bearer spoilt.spoilt.spoilt"})
     await _refusal(token, 401, "token_invalid")
 

@@ -11,6 +11,7 @@ import pytest
 from shared.access import Scope
 from shared.links import Purpose
 from tests.support.ack import FORM, REGISTERED, REJECTED, OpenAck, circular, opened_ack
+from tests.support.spoil import spoilt
 from tests.support.tokens import TokenIssuer
 
 
@@ -193,10 +194,10 @@ async def test_spoilt_and_wrong_links_open_nothing(ack: OpenAck) -> None:
     sent = circular(1)
     await ack.apply(*sent.chunks())
     link = ack.link(sent.recipients[0])
-    spoilt = link[:-1] + ("A" if link[-1] != "A" else "B")
+    spoilt_link = spoilt(link)
     wrong = ack.resources.links.sign(Purpose.FILE, sent.recipients[0].recipient_id)
     nonce = ack.resources.forms.nonce(sent.recipients[0].recipient_id)
-    for bad in (spoilt, wrong, nonce, ack.tracking(sent), "x", "a.b.c"):
+    for bad in (spoilt_link, wrong, nonce, ack.tracking(sent), "x", "a.b.c"):
         refused = await post_link(ack, bad, REGISTERED)
         assert (refused.status_code, refused.json()["code"]) == (404, "link_invalid")
         page = await ack.http.post(f"/a/{bad}", data={**REGISTERED, "nonce": nonce}, headers=FORM)

@@ -15,6 +15,7 @@ from services.registry.app import PUBLIC_ROUTES
 from services.registry.tokens import SigningKeyLocked, Tokens
 from shared.access import TokenVerifier
 from tests.support.registry import RegistryUnderTest, open_registry
+from tests.support.spoil import spoilt
 from tests.support.tokens import TokenIssuer
 
 
@@ -129,7 +130,7 @@ async def test_token_that_is_spoilt_expired_foreign_or_missing_is_refused(
     )
     expired = await tokens.issue("client", None, ["operate"])
     foreign = TokenIssuer().token(None, ["operate"])
-    for authorization in (good[:-6] + "AAAAAA", f"Bearer {expired}", f"Bearer {foreign}", "Bearer x", None):
+    for authorization in (spoilt(good), f"Bearer {expired}", f"Bearer {foreign}", "Bearer x", None):
         headers = {} if authorization is None else {"Authorization": authorization}
         answer = await registry.http.get("/v1/agencies", headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid"), authorization

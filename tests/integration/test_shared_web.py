@@ -1,6 +1,8 @@
 """What every application answers: problems with codes, truthful health, one trace, and logs without credentials."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from datetime import timedelta
 from typing import Annotated
 from uuid import uuid4
 
@@ -12,6 +14,7 @@ from pydantic import BaseModel
 
 from shared import postgres
 from shared.access import Principal, Scope, needs
+from shared.inbox import KEPT, Pruner
 from shared.postgres import Database
 from shared.runtime import HttpServer, run_workers
 from shared.web import DatabaseProbe, add_health_routes, create_app
@@ -142,3 +145,28 @@ async def test_server_stops_when_asked_and_a_failed_worker_ends_the_process() ->
     with pytest.raises(ExceptionGroup) as failure:
         await run_workers([Failing()], asyncio.Event(), grace=1)
     assert isinstance(failure.value.exceptions[0], ValueError)
+
+
+async def test_body_that_is_too_large_is_refused_however_it_is_sent(app: FastAPI, token_issuer: TokenIssuer) -> None:
+    async def pieces() -> AsyncGenerator[bytes]:
+        for _ in range(80):
+            yield b" " * 1024
+
+    headers = {**token_issuer.headers(uuid4(), Scope.LETTERS_WRITE), "Content-Type": "application/json"}
+    async with _client(app) as http:
+        whole = await http.post("/v1/things", content=b" " * 80 * 1024, headers=headers)
+        in_pieces = await http.post("/v1/things", content=pieces(), headers=headers)
+    for answer in (whole, in_pieces):
+        assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+async def test_inbox_marks_are_forgotten_when_old_enough(database_dsn: str) -> None:
+    async with postgres.open_database(database_dsn, service="ack", pool_size=2) as database:
+        async with database.connection() as connection:
+            await connection.executemany(
+                "INSERT INTO inbox (consumer, message_id, applied_at) VALUES ('test', $1, now() - $2::interval)",
+                [(uuid4(), KEPT + timedelta(hours=1)), (uuid4(), KEPT - timedelta(hours=1))],
+            )
+        await Pruner(database).run_once()
+        async with database.connection() as connection:
+            assert await connection.fetchval("SELECT count(*) FROM inbox") == 1
