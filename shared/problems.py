@@ -125,7 +125,17 @@ INTERNAL: Final = Problem(
     "โปรดลองใหม่ หากยังไม่สำเร็จให้แจ้ง trace_id แก่ผู้ดูแลระบบ",
 )
 
+CURSOR_INVALID: Final = Problem(
+    "cursor_invalid",
+    422,
+    "That cursor is not one of ours",
+    "ตัวชี้ตำแหน่งรายการไม่ถูกต้อง",
+    "Begin again without `cursor`, and follow `next` as it is given.",
+    "เริ่มอ่านรายการใหม่โดยไม่ระบุ cursor",
+)
+
 CATALOGUE: Final = (
+    CURSOR_INVALID,
     REQUEST_INVALID,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,

@@ -237,14 +237,6 @@ VERSION_CONFLICT: Final = Problem(
     "Read it again, look at the change, and send yours with the new ETag.",
     "อ่านข้อมูลล่าสุดแล้วแก้ไขใหม่",
 )
-CURSOR_INVALID: Final = Problem(
-    "cursor_invalid",
-    422,
-    "That cursor is not one of ours",
-    "ตัวชี้ตำแหน่งรายการไม่ถูกต้อง",
-    "Begin again without `cursor`, and follow `next` as it is given.",
-    "เริ่มอ่านรายการใหม่โดยไม่ระบุ cursor",
-)
 ATTACHMENT_TOO_LARGE: Final = Problem(
     "attachment_too_large",
     413,
@@ -332,7 +324,6 @@ CATALOGUE: Final = (
     IDEMPOTENCY_KEY_REUSED,
     IF_MATCH_MISSING,
     VERSION_CONFLICT,
-    CURSOR_INVALID,
     ATTACHMENT_TOO_LARGE,
     ATTACHMENT_EMPTY,
     ATTACHMENT_TYPE_REFUSED,

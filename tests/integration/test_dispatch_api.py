@@ -149,7 +149,7 @@ async def test_the_sender_reads_deliveries_in_list_order_page_by_page(dispatch: 
     assert [(item["number"], item["outcome"], item["status"]) for item in log["items"]] == [(1, "retry_later", 500)]
     assert log["items"][0]["answer"].endswith("kaputt")
     spoilt = await dispatch.http.get(f"/v1/deliveries?circular_id={circular.circular_id}&after=spoilt", headers=headers)
-    assert spoilt.json()["code"] == "request_invalid"
+    assert spoilt.json()["code"] == "cursor_invalid"
 
 
 async def test_an_acknowledgment_stops_the_ladder(dispatch: Bench, endpoint: Receiver) -> None:

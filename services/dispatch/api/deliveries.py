@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from services.dispatch.api.dependencies import DEFAULT_PAGE, After, Dispatch, Limit, SenderOrRecipient
-from services.dispatch.api.pages import Page, page_of, read_cursor
 from services.dispatch.store import circulars, reading
 from services.dispatch.store.reading import StoredAttempt, StoredDelivery
 from shared.contracts.events import Channel, HandOverGrade
+from shared.pages import Page, page_of, read_numbered_cursor
 from shared.problems import NOT_FOUND, ProblemError
 
 router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
@@ -74,7 +74,7 @@ async def list_deliveries(
     limit: Limit = DEFAULT_PAGE,
 ) -> Page[DeliveryOut]:
     """The deliveries of a circular that your agency sent, in the order of its list."""
-    cursor = read_cursor(after)
+    cursor = read_numbered_cursor(after)
     agency_id = caller.agency()
     async with dispatch.database.connection() as connection:
         if await circulars.get_sender(connection, circular_id) != agency_id:
@@ -83,7 +83,7 @@ async def list_deliveries(
     return page_of(
         found,
         limit,
-        key=lambda delivery: (delivery.address.position, delivery.address.delivery_id),
+        key=lambda delivery: f"{delivery.address.position}:{delivery.address.delivery_id}",
         show=_show,
         request=request,
         response=response,

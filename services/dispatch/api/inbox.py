@@ -8,7 +8,6 @@ from pydantic import BaseModel, Field
 
 from services.dispatch import payload
 from services.dispatch.api.dependencies import DEFAULT_PAGE, After, Dispatch, Limit, Recipient
-from services.dispatch.api.pages import Page, page_of, read_cursor
 from services.dispatch.delivery.decide import pulled
 from services.dispatch.delivery.jobs import CircularContent
 from services.dispatch.resources import Resources
@@ -17,6 +16,7 @@ from services.dispatch.store.reading import StoredDelivery
 from services.dispatch.store.transitions import Move
 from shared.contracts.events import Channel, HandOverGrade, LetterSummary, Secrecy, Speed
 from shared.links import Purpose
+from shared.pages import Page, page_of, read_id_cursor
 from shared.problems import NOT_FOUND, ProblemError
 
 router = APIRouter(prefix="/v1/inbox", tags=["inbox"])
@@ -73,15 +73,15 @@ async def list_inbox(
 
     Listing is not a hand-over; fetching one is.
     """
-    cursor = read_cursor(after)
+    cursor = read_id_cursor(after)
     async with dispatch.database.connection() as connection:
-        found = await reading.inbox(connection, caller.agency(), cursor[1] if cursor else None, limit + 1)
+        found = await reading.inbox(connection, caller.agency(), cursor, limit + 1)
         contents = await circulars.get_circulars(connection, list({delivery.circular_id for delivery in found}))
     url = dispatch.settings.public_url
     return page_of(
         found,
         limit,
-        key=lambda delivery: (0, delivery.address.delivery_id),
+        key=lambda delivery: str(delivery.address.delivery_id),
         show=lambda delivery: _item(delivery, contents[delivery.circular_id], url),
         request=request,
         response=response,

@@ -21,13 +21,13 @@ from services.registry.api.dependencies import (
 )
 from services.registry.api.fields import AgencyCode, Email, Kind, Line, RequestModel
 from services.registry.api.imports import read_rows
-from services.registry.api.pages import Page, page_of, read_cursor
 from services.registry.domain.agencies import Agency, AgencyEntry, printed_unit_code
 from services.registry.domain.tables import line_error, read_table
 from services.registry.problems import refuse
 from services.registry.saving import save_agencies, save_agency
 from services.registry.store import agencies
 from shared import problems as shared_problems
+from shared.pages import Page, page_of, read_cursor
 from shared.problems import FieldError, ProblemError
 from shared.thai.text import normalise
 

@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.registry import problems
 from services.registry.api.dependencies import DEFAULT_PAGE, After, Limit, Operator, Registry
 from services.registry.api.fields import Line, RequestModel
-from services.registry.api.pages import Page, page_of, read_cursor
 from services.registry.credentials import create_client
 from services.registry.store import agencies, clients
 from services.registry.store.clients import Client
 from shared import problems as shared_problems
 from shared.access import Scope
+from shared.pages import Page, page_of, read_cursor
 from shared.problems import FieldError, ProblemError
 
 router = APIRouter(prefix="/v1/clients", tags=["clients"])

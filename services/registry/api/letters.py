@@ -28,7 +28,6 @@ from services.registry.api.letter_models import (
     LetterOut,
     RegisteredOut,
 )
-from services.registry.api.pages import Page, page_of, read_id_cursor
 from services.registry.dispatching import FileLinks, Order, dispatch_letter
 from services.registry.domain.letters import Letter, LetterState
 from services.registry.problems import refuse
@@ -37,6 +36,7 @@ from services.registry.registration import register_letter
 from services.registry.store import circulars, letters, lists, registers
 from shared import problems as shared_problems
 from shared.ids import new_id
+from shared.pages import Page, page_of, read_id_cursor
 from shared.postgres import Connection
 from shared.problems import FieldError, ProblemError
 

@@ -23,7 +23,6 @@ from services.registry.api.dependencies import (
 )
 from services.registry.api.fields import AgencyCode, Line, RequestModel
 from services.registry.api.imports import read_rows
-from services.registry.api.pages import Page, page_of, read_id_cursor
 from services.registry.domain import lists as domain
 from services.registry.domain.lists import Addressee, AddresseeEntry, ListHead
 from services.registry.domain.tables import line_error, read_table
@@ -32,6 +31,7 @@ from services.registry.resources import Resources
 from services.registry.store import agencies, lists
 from shared import problems as shared_problems
 from shared.ids import new_id
+from shared.pages import Page, page_of, read_id_cursor
 from shared.postgres import Connection
 from shared.problems import FieldError, ProblemError
 

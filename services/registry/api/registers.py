@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.registry import problems
 from services.registry.api.dependencies import DEFAULT_PAGE, After, LetterReader, LetterWriter, Limit, Registry
 from services.registry.api.fields import Line, RequestModel
-from services.registry.api.pages import Page, page_of, read_id_cursor
 from services.registry.domain import numbering
 from services.registry.domain.agencies import printed_unit_code
 from services.registry.domain.numbering import CircularSeries, Register
 from services.registry.store import registers
 from shared.ids import new_id
+from shared.pages import Page, page_of, read_id_cursor
 from shared.problems import FieldError, ProblemError
 from shared.thai.dates import FIRST_BUDDHIST_YEAR, LAST_BUDDHIST_YEAR, bangkok_date, buddhist_year
 from shared.thai.numbers import MAX_RUNNING

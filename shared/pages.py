@@ -3,15 +3,18 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
-from services.registry import problems
+from shared import problems
 from shared.problems import ProblemError
 from shared.thai.text import has_unsafe_characters
+
+# A number in a cursor is one that the database could have given.
+BIGINT: Final = 2**63
 
 ItemT = TypeVar("ItemT")
 OutT = TypeVar("OutT", bound=BaseModel)
@@ -46,6 +49,21 @@ def read_id_cursor(cursor: str | None) -> UUID | None:
         return UUID(key)
     except ValueError as error:
         raise ProblemError(problems.CURSOR_INVALID) from error
+
+
+def read_numbered_cursor(cursor: str | None) -> tuple[int, UUID] | None:
+    """The same for listings in the order of a number and then of identifiers, whose key is ``number:identifier``."""
+    key = read_cursor(cursor)
+    if key is None:
+        return None
+    number, _, identifier = key.partition(":")
+    try:
+        found = int(number), UUID(identifier)
+    except ValueError as error:
+        raise ProblemError(problems.CURSOR_INVALID) from error
+    if not 0 <= found[0] < BIGINT:
+        raise ProblemError(problems.CURSOR_INVALID)
+    return found
 
 
 def page_of(
