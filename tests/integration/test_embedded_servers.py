@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 
 from tests.support.eventually import eventually
+from tests.support.quorum import until_on_disk
 from wian.embedded import EmbeddedPostgres, EmbeddedRabbitMQ, ServerAddresses, ServerUnavailable, servers
 from wian.embedded.folders import default_home, run_folder
 
@@ -125,19 +126,10 @@ async def restarts_of_postgres_keep_data(postgres: EmbeddedPostgres) -> None:
     assert await read_row(address) == "เวียน"
 
 
-async def queue_is_on_disk() -> bool:
-    """RabbitMQ 3.10 writes the register of its quorum queues half a second late.
-
-    A queue whose declaration is lost to a kill in that time comes back without a leader, and never answers.
-    """
-    registers = (default_home() / "run").glob(f"{os.getpid()}-*/rabbitmq/data/*/quorum/*/names.dets")
-    return any(b"%2F_kept" in register.read_bytes() for register in registers)
-
-
 async def a_restart_of_rabbitmq_keeps_messages(rabbitmq: EmbeddedRabbitMQ) -> None:
     address = rabbitmq.url
     await publish(address)
-    await eventually(queue_is_on_disk, bool)
+    await until_on_disk("kept")
     await rabbitmq.kill()
     await rabbitmq.start()
     assert rabbitmq.url == address

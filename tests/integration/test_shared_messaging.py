@@ -17,6 +17,7 @@ from shared.inbox import EventHandler, Meta, route
 from shared.outbox import Relay
 from shared.postgres import Connection, Database
 from tests.support.eventually import eventually
+from tests.support.quorum import until_on_disk
 from wian.embedded.servers import Servers
 
 T = TypeVar("T")
@@ -160,6 +161,7 @@ async def test_relay_and_consumer_go_on_after_the_broker_was_killed(
     async with _running(consumer):
         await _commit(registry, "before")
         await eventually(_value(collector.seen), lambda seen: seen == ["before"])
+        await until_on_disk(f"{broker_namespace}.{ACK_EVENTS}")
         await rabbitmq.kill()
         await eventually(consumer.problem, lambda problem: problem is not None)
         await _commit(registry, "while it was away")
