@@ -208,9 +208,14 @@ async def test_an_interrupt_while_starting_leaves_nothing() -> None:
     async def started() -> set[int]:
         return descendants(process.pid)
 
-    owned = await eventually(started, lambda found: len(found) >= 2, within=START_SECONDS)
-    folder = run_folder_of(process)
-    process.send_signal(signal.SIGINT)
-    assert await asyncio.wait_for(process.wait(), 30) == 130
-    await eventually(lambda: alive(owned), lambda left: left == set())
-    assert not folder.exists()
+    try:
+        owned = await eventually(started, lambda found: len(found) >= 2, within=START_SECONDS)
+        folder = run_folder_of(process)
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 30) == 130
+        await eventually(lambda: alive(owned), lambda left: left == set())
+        assert not folder.exists()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
