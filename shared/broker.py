@@ -12,12 +12,14 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
 from aiormq.exceptions import AMQPError as ProtocolError
+from aiormq.exceptions import ChannelInvalidStateError
 from pamqp.common import FieldTable
 
 from shared.contracts.topology import DELIVERY_LIMIT, QUEUES, Exchange, Queue
 from shared.runtime import pause
 
-UNAVAILABLE: Final = (AMQPError, ProtocolError, ConnectionError, TimeoutError, OSError)
+# A call on a channel that has just closed raises ChannelInvalidStateError, a RuntimeError and none of the library's AMQP errors.
+UNAVAILABLE: Final = (AMQPError, ProtocolError, ChannelInvalidStateError, ConnectionError, TimeoutError, OSError)
 CONNECT_TIMEOUT: Final = 10.0
 # Longest pause between two tries to reach a broker that is away; short, since a try costs little.
 RECONNECT_PAUSE: Final = 1.0

@@ -19,7 +19,14 @@ _GONE: Final = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    # Full disk, memory or connections.
+    asyncpg.InsufficientResourcesError,
+    # The former primary after a failover.
+    asyncpg.ReadOnlySQLTransactionError,
+    # Another transaction won, or the statement took too long: nothing is wrong with what was asked.
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.QueryCanceledError,
     OSError,
     TimeoutError,
 )

@@ -63,7 +63,8 @@ async def acknowledge(database: Database, recipient_id: UUID, draft: Draft, call
     async with database.transaction() as connection:
         target = await recipients.lock(connection, recipient_id)
         if target is None:
-            raise under_way() if caller.agency_id is None else ProblemError(common.NOT_FOUND)
+            # By link or by token: an acknowledgment may outrun the news of its letter, and must not be told that it is lost.
+            raise under_way()
         if caller.agency_id not in (None, target.agency_id):
             raise ProblemError(common.NOT_FOUND)
         decision = decide_acknowledgment(target.current, draft, letter_date=target.letter_date, now=now)

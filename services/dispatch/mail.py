@@ -90,7 +90,7 @@ class _MailBatch:
                 _, answer = await client.sendmail(self._sender, [job.email], message)
                 return Delivered(ACCEPTED, answer_text(answer))
             except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-                outcome = outcome_of(error)
+                outcome = self._no_connection or outcome_of(error)
                 if not isinstance(error, aiosmtplib.SMTPRecipientsRefused | aiosmtplib.SMTPDataError):
                     await self.close()
                 return outcome
@@ -115,7 +115,7 @@ class _MailBatch:
         try:
             await client.connect()
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            self._no_connection = outcome_of(error)
+            self._no_connection = unreachable(error)
             client.close()
             raise
         self._client = client
@@ -156,6 +156,13 @@ def outcome_of(error: BaseException) -> Outcome:
         return RetryLater("mail_server_refuses_us", error.code, answer_text(error.message))
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return _by_code("mail_refused", error.code, error.message)
+    return unreachable(error)
+
+
+def unreachable(error: BaseException) -> Outcome:
+    """What a failed greeting, STARTTLS or login means: trouble of our own server, whatever code it gives, and of no recipient."""
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return RetryLater("mail_server_refuses_us", error.code, answer_text(error.message))
     return RetryLater("mail_server_unreachable", answer=answer_text(f"{type(error).__name__}: {error}"))
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from shared import postgres
 from shared.links import LinkSigner, Purpose
 from tests.support.registry import Office, RegistryUnderTest, open_registry
 from tests.support.spoil import spoilt
@@ -208,3 +209,22 @@ async def test_lost_object_is_an_error_of_ours_that_tells_no_path(
     answer = await registry.http.get(f"/v1/attachments/{made['attachment_id']}", headers=office.headers)
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert str(registry.storage) not in answer.text
+
+
+LOSE_THE_COMMIT = """
+CREATE FUNCTION end_this_backend() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER lose_the_commit AFTER INSERT ON registry.attachments
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION end_this_backend();
+"""
+
+
+async def test_file_is_kept_when_nobody_can_know_whether_its_row_was_committed(
+    registry: RegistryUnderTest, office: Office, letter_id: str, database_dsn: str
+) -> None:
+    admin = await postgres.connect(database_dsn)
+    await admin.execute(LOSE_THE_COMMIT)
+    await admin.close()
+    answer = await registry.attach(office, letter_id, b"%PDF-1.7")
+    assert (answer.status_code, answer.json()["code"]) == (503, "temporarily_unavailable")
+    assert len(registry.stored_objects()) == 1

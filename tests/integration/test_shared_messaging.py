@@ -10,7 +10,7 @@ import aio_pika
 import pytest
 
 from shared import outbox, postgres, telemetry
-from shared.broker import Consumer, Incoming, Publisher, Verdict
+from shared.broker import UNAVAILABLE, Consumer, Incoming, Publisher, Verdict
 from shared.contracts.events import AgencySaved
 from shared.contracts.topology import ACK_EVENTS, DEAD_LETTERS, DELIVERY_LIMIT, DISPATCH_EVENTS
 from shared.inbox import EventHandler, Meta, route
@@ -226,3 +226,12 @@ async def _depth(url: str, queue: str) -> int:
     async with await aio_pika.connect(url) as connection:
         declared = await (await connection.channel()).declare_queue(queue, passive=True)
         return declared.declaration_result.message_count or 0
+
+
+async def test_a_call_on_a_channel_that_has_just_closed_means_that_the_broker_is_away(amqp_url: str) -> None:
+    async with await aio_pika.connect(amqp_url) as connection:
+        channel = await connection.channel()
+        underlay = await channel.get_underlay_channel()
+        await channel.close()
+        with pytest.raises(UNAVAILABLE):
+            await underlay.basic_qos(prefetch_count=1)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Annotated
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -170,3 +170,29 @@ async def test_inbox_marks_are_forgotten_when_old_enough(database_dsn: str) -> N
         await Pruner(database).run_once()
         async with database.connection() as connection:
             assert await connection.fetchval("SELECT count(*) FROM inbox") == 1
+
+
+async def test_a_demoted_primary_is_away_and_no_fault_of_the_message(database_dsn: str) -> None:
+    async with postgres.open_database(database_dsn, service="ack", pool_size=2) as database:
+        with pytest.raises(postgres.Unavailable):
+            async with database.transaction() as connection:
+                await connection.execute("SET TRANSACTION READ ONLY")
+                await connection.execute("INSERT INTO inbox (consumer, message_id) VALUES ('test', $1)", uuid4())
+
+
+async def test_the_loser_of_a_deadlock_may_try_again(database_dsn: str) -> None:
+    async with postgres.open_database(database_dsn, service="ack", pool_size=3) as database:
+        first, second = uuid4(), uuid4()
+        async with database.connection() as connection:
+            for message in (first, second):
+                await connection.execute("INSERT INTO inbox (consumer, message_id) VALUES ('test', $1)", message)
+        both_hold_one = asyncio.Barrier(2)
+
+        async def lock(*messages: UUID) -> None:
+            async with database.transaction() as connection:
+                await connection.fetchval("SELECT 1 FROM inbox WHERE message_id = $1 FOR UPDATE", messages[0])
+                await both_hold_one.wait()
+                await connection.fetchval("SELECT 1 FROM inbox WHERE message_id = $1 FOR UPDATE", messages[1])
+
+        outcomes = await asyncio.gather(lock(first, second), lock(second, first), return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType", "Unavailable"]

@@ -24,7 +24,7 @@ from services.dispatch.delivery.decide import (
 )
 from services.dispatch.ladder import Routes, first_channel, grade_of, is_mailbox, lane_of, next_channel, routes_to
 from services.dispatch.mail import outcome_of as mail_outcome
-from services.dispatch.mail import start_tls
+from services.dispatch.mail import start_tls, unreachable
 from services.dispatch.mail_message import one_line
 from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater, answer_text
 from services.dispatch.retry import Policy
@@ -205,6 +205,19 @@ def test_retry_after_is_read_in_both_forms(header: str | None, seconds: float | 
 )
 def test_a_mail_servers_answers_are_told_apart(error: Exception, expected: type[Outcome]) -> None:
     assert isinstance(mail_outcome(error), expected)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        aiosmtplib.SMTPHeloError(550, "who are you"),
+        aiosmtplib.SMTPResponseException(554, "no STARTTLS today"),
+        aiosmtplib.SMTPAuthenticationError(535, "no"),
+        ConnectionRefusedError(),
+    ],
+)
+def test_trouble_with_our_own_mail_server_is_never_a_recipients_refusal(error: Exception) -> None:
+    assert isinstance(unreachable(error), RetryLater)
 
 
 def test_tls_modes_are_those_of_the_client() -> None:

@@ -99,11 +99,12 @@ async def get_delivery(delivery_id: UUID, caller: SenderOrRecipient, dispatch: D
 
 @router.get("/{delivery_id}/attempts", summary="A delivery's attempts")
 async def list_attempts(delivery_id: UUID, caller: SenderOrRecipient, dispatch: Dispatch) -> AttemptLog:
-    """Every attempt to hand the letter over, with what the other side answered."""
+    """Every attempt to hand the letter over. What a system answered is shown to its own agency alone."""
     async with dispatch.database.connection() as connection:
-        await _seen_by(connection, delivery_id, caller.agency())
+        delivery = await _seen_by(connection, delivery_id, caller.agency())
         made = await reading.attempts(connection, delivery_id)
-    return AttemptLog(items=[_show_attempt(one) for one in made])
+    own = caller.agency() == delivery.address.agency_id
+    return AttemptLog(items=[_show_attempt(one, own=own) for one in made])
 
 
 async def _seen_by(connection: reading.Connection, delivery_id: UUID, agency_id: UUID) -> StoredDelivery:
@@ -135,7 +136,7 @@ def _show(delivery: StoredDelivery) -> DeliveryOut:
     )
 
 
-def _show_attempt(attempt: StoredAttempt) -> AttemptOut:
+def _show_attempt(attempt: StoredAttempt, *, own: bool) -> AttemptOut:
     return AttemptOut(
         number=attempt.number,
         channel=attempt.channel,
@@ -144,5 +145,5 @@ def _show_attempt(attempt: StoredAttempt) -> AttemptOut:
         status=attempt.status,
         started_at=attempt.started_at,
         milliseconds=attempt.milliseconds,
-        answer=attempt.answer,
+        answer=attempt.answer if own else "",
     )

@@ -1,6 +1,5 @@
 """Routes of attachments: streamed in while they are hashed, streamed out to whom may read the letter."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Final
 from uuid import UUID
@@ -23,7 +22,7 @@ from shared import problems as shared_problems
 from shared.contracts.events import Secrecy
 from shared.ids import new_id
 from shared.links import LinkError, Purpose
-from shared.postgres import Connection
+from shared.postgres import Connection, Unavailable
 from shared.problems import ProblemError
 
 LINK_MAX_AGE: Final = 30 * 24 * 3600
@@ -106,9 +105,12 @@ async def attach_file(
             # The letter may have got its number while the file came in.
             await _check_room(connection, registry, letter_id, agency_id)
             await letters.insert_attachment(connection, letter_id, attachment)
-    except (Exception, asyncio.CancelledError):
+    except Unavailable:
+        # The commit may have happened although its answer was lost: an object without a row is harmless, the reverse is not.
+        raise
+    except Exception:
         # Without its row nobody would ever find the object again.
-        await asyncio.shield(registry.storage.delete(attachment_id))
+        await registry.storage.delete(attachment_id)
         raise
     return shown_attachment(attachment)
 
