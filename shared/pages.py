@@ -66,6 +66,12 @@ def read_numbered_cursor(cursor: str | None) -> tuple[int, UUID] | None:
     return found
 
 
+def link_next(request: Request, response: Response, following: str) -> None:
+    """Name the next page in a Link header, relative to the host: behind a proxy we know neither its name nor that it speaks TLS."""
+    address = request.url.include_query_params(after=following)
+    response.headers["Link"] = f'<{address.path}?{address.query}>; rel="next"'
+
+
 def page_of(
     found: Sequence[ItemT],
     limit: int,
@@ -80,5 +86,5 @@ def page_of(
     following: str | None = None
     if len(found) > limit:
         following = base64.urlsafe_b64encode(key(shown[-1]).encode()).decode().rstrip("=")
-        response.headers["Link"] = f'<{request.url.include_query_params(after=following)}>; rel="next"'
+        link_next(request, response, following)
     return Page(items=[show(item) for item in shown], next=following)

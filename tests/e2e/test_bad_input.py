@@ -61,6 +61,9 @@ async def _call(api: Api, method: str, path: str, body: object = None, **headers
         ({"secrecy": "ลับมากมาก"}, 422, "secrecy_unknown", "/secrecy"),
         ({"speed": "soon"}, 422, "speed_unknown", "/speed"),
         ({"date": "2026-02-30"}, 422, "date_invalid", "/date"),
+        ({"deadline": "9999-12-31T23:59:59Z"}, 422, "request_invalid", "/deadline"),
+        ({"deadline": "0001-01-01T00:00:00+07:00"}, 422, "request_invalid", "/deadline"),
+        ({"body": ["ก" * 40_000] * 7}, 422, "request_invalid", "/body"),
         ({"register_id": "0190f3a0-0000-7000-8000-000000000000"}, 422, "register_unknown", "/register_id"),
     ],
 )

@@ -12,6 +12,7 @@ from services.ack.fold import State
 from services.ack.store import circulars, recipients
 from services.ack.view import matrix_of
 from shared.links import Purpose
+from shared.pages import link_next
 
 router = APIRouter(prefix="/v1/circulars", tags=["circulars"])
 
@@ -46,7 +47,7 @@ async def list_recipients(
         found = await recipients.page(connection, circular_id, after=behind, limit=limit + 1, state=state)
     following = str(found[limit - 1].position) if len(found) > limit else None
     if following is not None:
-        response.headers["Link"] = f'<{request.url.include_query_params(after=following)}>; rel="next"'
+        link_next(request, response, following)
     now = ack.now()
     return RecipientPage(items=[RecipientOut.of(row, circular.deadline, now) for row in found[:limit]], next=following)
 

@@ -11,8 +11,9 @@ import structlog
 
 from services.dispatch import ladder
 from services.dispatch.delivery.decide import Standing
-from services.dispatch.delivery.jobs import Address, Batch, CircularContent, Endpoint, Job
+from services.dispatch.delivery.jobs import Batch, CircularContent, Endpoint, Job
 from services.dispatch.store import circulars, claims
+from services.dispatch.store.reading import address_of
 from shared import postgres
 from shared.contracts.events import Channel
 from shared.postgres import Database, Row
@@ -40,15 +41,7 @@ def _job(row: Row, circular: CircularContent, *, email_secret_letters: bool) -> 
         email_secret_letters=email_secret_letters,
     )
     return Job(
-        address=Address(
-            delivery_id=row["delivery_id"],
-            recipient_id=row["recipient_id"],
-            agency_id=row["agency_id"],
-            title=row["title"],
-            position=row["position"],
-            relay_duty=row["relay_duty"],
-            acknowledgment_link=row["acknowledgment_link"],
-        ),
+        address=address_of(row),
         circular=circular,
         standing=Standing(
             channel=Channel(row["channel"]),

@@ -68,17 +68,22 @@ class StoredAttempt:
     answer: str
 
 
+def address_of(row: Row) -> Address:
+    """The addressee in a row that has a delivery's columns."""
+    return Address(
+        delivery_id=row["delivery_id"],
+        recipient_id=row["recipient_id"],
+        agency_id=row["agency_id"],
+        title=row["title"],
+        position=row["position"],
+        relay_duty=row["relay_duty"],
+        acknowledgment_link=row["acknowledgment_link"],
+    )
+
+
 def _delivery(row: Row) -> StoredDelivery:
     return StoredDelivery(
-        address=Address(
-            delivery_id=row["delivery_id"],
-            recipient_id=row["recipient_id"],
-            agency_id=row["agency_id"],
-            title=row["title"],
-            position=row["position"],
-            relay_duty=row["relay_duty"],
-            acknowledgment_link=row["acknowledgment_link"],
-        ),
+        address=address_of(row),
         circular_id=row["circular_id"],
         state=row["state"],
         channel=None if row["channel"] is None else Channel(row["channel"]),

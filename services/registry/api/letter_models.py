@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.registry import problems
 from services.registry.api.fields import Block, Line, Paragraph, RequestModel, ShortLine, SubjectLine
@@ -14,7 +14,7 @@ from services.registry.domain.letters import Attachment, Draft, Enclosure, Lette
 from services.registry.problems import refuse
 from shared.contracts.events import Secrecy, Speed
 from shared.problems import FieldError
-from shared.thai.dates import ThaiDateError, parse_date
+from shared.thai.dates import BUDDHIST_OFFSET, FIRST_BUDDHIST_YEAR, LAST_BUDDHIST_YEAR, ThaiDateError, parse_date
 
 _EXAMPLE: Final[dict[str, Any]] = {
     "register_id": "0190f3a0-0000-7000-8000-000000000001",
@@ -41,6 +41,23 @@ _EXAMPLE: Final[dict[str, Any]] = {
 }
 
 DayText = Annotated[ShortLine | None, Field(description="2017-11-09, or as letters write it: ๙ พฤศจิกายน ๒๕๖๐.")]
+
+
+# A letter's text travels in every message about it; a broker takes 16 MiB at most. A long real letter has some 10,000 characters.
+BODY_CHARACTERS: Final = 250_000
+
+
+def _in_one_message(body: tuple[str, ...]) -> tuple[str, ...]:
+    if sum(map(len, body)) > BODY_CHARACTERS:
+        raise ValueError(f"the text has more than {BODY_CHARACTERS} characters: attach it as a file")
+    return body
+
+
+def _printable(deadline: datetime) -> datetime:
+    """A deadline must be printable in the Bangkok calendar, as a letter's date."""
+    if not FIRST_BUDDHIST_YEAR <= deadline.year + BUDDHIST_OFFSET <= LAST_BUDDHIST_YEAR:
+        raise ValueError(f"a deadline lies in the years {FIRST_BUDDHIST_YEAR} to {LAST_BUDDHIST_YEAR} of the Buddhist era")
+    return deadline
 
 
 class ReferenceIn(RequestModel):
@@ -75,7 +92,7 @@ class LetterIn(RequestModel):
     salutation: Line = ""
     references: Annotated[tuple[ReferenceIn, ...], Field(max_length=100)] = ()
     enclosures: Annotated[tuple[EnclosureIn, ...], Field(max_length=100)] = ()
-    body: Annotated[tuple[Paragraph, ...], Field(max_length=500)] = ()
+    body: Annotated[tuple[Paragraph, ...], Field(max_length=500), AfterValidator(_in_one_message)] = ()
     closing: Line = ""
     signatory_name: Line = ""
     signatory_position: Block = ""
@@ -85,7 +102,7 @@ class LetterIn(RequestModel):
     speed: ShortLine = Field(default=Speed.NORMAL.value, description="Code or Thai name: normal, urgent, very_urgent, ด่วนที่สุด…")
     secrecy: ShortLine = Field(default=Secrecy.NORMAL.value, description="Code or Thai name: normal, confidential, ลับมาก…")
     list_id: UUID | None = None
-    deadline: AwareDatetime | None = None
+    deadline: Annotated[AwareDatetime, AfterValidator(_printable)] | None = None
     relay_of_recipient_id: UUID | None = Field(
         default=None, description="The recipient_id under which your agency received the circular that this letter passes on."
     )
