@@ -12,10 +12,13 @@ from fastapi import FastAPI
 
 from services.dispatch.api import deliveries, endpoints, inbox
 from services.dispatch.attachments import AttachmentReader
+from services.dispatch.breaker import BreakerPolicy
 from services.dispatch.config import LEASE_MARGIN, DispatchSettings
 from services.dispatch.consumers import Consumers
 from services.dispatch.delivery.record import Recorder
 from services.dispatch.delivery.send import Sender
+from services.dispatch.delivery.slots import Slots
+from services.dispatch.flow import Limits
 from services.dispatch.guard import Guard, GuardedResolver
 from services.dispatch.mail import MailSender, MailServer
 from services.dispatch.observer import Observer
@@ -121,13 +124,19 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
         agency_patience=timedelta(seconds=settings.dispatch_agency_patience),
     )
     database, found = resources.database, resources.deliveries
-    recorder = Recorder(database, found, policy)
+    breaker_policy = BreakerPolicy(
+        threshold=settings.dispatch_breaker_failures,
+        first_pause=settings.dispatch_breaker_pause,
+        longest_pause=settings.dispatch_breaker_longest_pause,
+    )
+    recorder = Recorder(database, found, policy, breaker_policy)
     pace = Pace(
         window=settings.dispatch_window,
         batch_size=settings.dispatch_batch_size,
         publish_lease=timedelta(seconds=settings.publish_timeout + LEASE_MARGIN),
         queue_lease=timedelta(seconds=settings.dispatch_queue_lease),
         poll_interval=settings.dispatch_poll_interval,
+        limits=Limits(settings.dispatch_agency_in_flight, settings.dispatch_agency_per_second),
     )
 
     def handler(sender: Sender) -> BatchHandler:
@@ -149,9 +158,13 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
         )
     )
     mail = await _open_mail(stack, settings, resources.signer)
+
+    def webhook_lane() -> Sender:
+        return webhooks.lane(Slots(settings.dispatch_concurrency, settings.dispatch_slow_concurrency))
+
     return Engine(
         scheduler=Scheduler(database, publisher, found, policy, pace),
-        handlers={(lane, Channel.WEBHOOK): handler(webhooks.lane(settings.dispatch_concurrency)) for lane in Lane}
+        handlers={(lane, Channel.WEBHOOK): handler(webhook_lane()) for lane in Lane}
         | {(lane, Channel.EMAIL): handler(mail) for lane in Lane},
         consumers=Consumers(resources.signer, found, policy, email_secret_letters=settings.dispatch_email_secret_letters),
     )

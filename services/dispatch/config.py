@@ -49,7 +49,7 @@ class DispatchSettings(ServiceSettings):
         default=300.0, description="Seconds that a claimed batch may wait in the broker before it is claimed anew."
     )
     dispatch_window: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        default=2000, description="Most deliveries of one lane and channel that are claimed at a time."
+        default=2000, description="Most deliveries of one lane and channel that wait in the broker for a worker."
     )
     dispatch_batch_size: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=100, description="Most deliveries in one message to a worker."
@@ -62,6 +62,26 @@ class DispatchSettings(ServiceSettings):
     )
     dispatch_concurrency: Annotated[int, Field(ge=1, le=5000)] = Field(
         default=100, description="Most webhook requests that one worker has under way, for each lane."
+    )
+    dispatch_slow_concurrency: Annotated[int, Field(ge=0, le=50_000)] = Field(
+        default=2000,
+        description="Webhook requests that take longer than a second move over to a room of their own for so many, for each lane, "
+        "so that slow endpoints hold up no others.",
+    )
+    dispatch_agency_in_flight: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=20, description="Most webhooks to one agency that are claimed at a time; what is over it waits in the table."
+    )
+    dispatch_agency_per_second: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Most webhooks a second to one agency; none: no such limit."
+    )
+    dispatch_breaker_failures: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=5, description="Failures in a row after which nothing is sent to an endpoint for a while."
+    )
+    dispatch_breaker_pause: Annotated[float, Field(gt=0)] = Field(
+        default=30.0, description="Seconds of that pause; then one letter finds out, and a failure doubles the pause."
+    )
+    dispatch_breaker_longest_pause: Annotated[float, Field(gt=0)] = Field(
+        default=900.0, description="Longest such pause in seconds."
     )
     dispatch_connect_timeout: Annotated[float, Field(gt=0)] = Field(
         default=5.0, description="Seconds to wait for a connection to an endpoint."
@@ -138,6 +158,8 @@ class DispatchSettings(ServiceSettings):
             )
         if self.dispatch_queue_lease <= self.publish_timeout + LEASE_MARGIN:
             raise ValueError(f"WIAN_DISPATCH_QUEUE_LEASE must be more than {LEASE_MARGIN:g} s longer than WIAN_PUBLISH_TIMEOUT")
+        if self.dispatch_breaker_longest_pause < self.dispatch_breaker_pause:
+            raise ValueError("WIAN_DISPATCH_BREAKER_LONGEST_PAUSE must not be shorter than WIAN_DISPATCH_BREAKER_PAUSE")
         if self.dispatch_window < self.dispatch_batch_size:
             raise ValueError("WIAN_DISPATCH_WINDOW must hold at least one batch (WIAN_DISPATCH_BATCH_SIZE)")
         return self

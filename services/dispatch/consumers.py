@@ -53,7 +53,7 @@ class Consumers:
         known = await agencies.reachability(connection, list({recipient.agency_id for recipient in event.recipients}))
         now = datetime.now(UTC)
         new = [self._new_delivery(event, recipient, known.get(recipient.agency_id), now) for recipient in event.recipients]
-        await circulars.add_deliveries(connection, event.circular_id, lane, new)
+        await circulars.add_deliveries(connection, event.circular_id, event.sender_agency_id, lane, new)
         early = await circulars.early_acknowledgments(connection, [recipient.recipient_id for recipient in event.recipients])
         if early:
             await self._end_acknowledged(connection, early)

@@ -18,6 +18,7 @@ from standardwebhooks.webhooks import Webhook
 from services.dispatch import payload
 from services.dispatch.delivery.jobs import Endpoint, Job
 from services.dispatch.delivery.send import Session
+from services.dispatch.delivery.slots import Slots
 from services.dispatch.guard import AddressRefused, Guard, GuardedResolver, Network, UrlRefused, check_url
 from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater, answer_text
 from services.dispatch.vault import SecretLost, Vault
@@ -46,7 +47,7 @@ class Answer:
 
 
 class WebhookSender:
-    """Sends webhooks over kept-alive connections, at most `concurrency` at a time for each lane."""
+    """Sends webhooks over kept-alive connections."""
 
     def __init__(
         self, sessions: Mapping[str, aiohttp.ClientSession], vault: Vault, allowed: Sequence[Network], public_url: str
@@ -61,9 +62,9 @@ class WebhookSender:
 
         self._signer = signer
 
-    def lane(self, concurrency: int) -> "WebhookLane":
-        """A sender with slots of its own, so that one lane's slow endpoints take no other lane's."""
-        return WebhookLane(self, concurrency)
+    def lane(self, slots: Slots) -> "WebhookLane":
+        """A sender with slots of its own, so that one lane's endpoints take no other lane's."""
+        return WebhookLane(self, slots)
 
     async def send(self, job: Job) -> Outcome:
         """Send one webhook; network trouble and refusals are outcomes."""
@@ -121,8 +122,8 @@ class WebhookSender:
 class WebhookLane:
     """The webhooks of one lane."""
 
-    def __init__(self, sender: WebhookSender, concurrency: int) -> None:
-        self._session = Session(sender.send, asyncio.Semaphore(concurrency))
+    def __init__(self, sender: WebhookSender, slots: Slots) -> None:
+        self._session = Session(sender.send, slots.hold)
 
     @asynccontextmanager
     async def session(self) -> AsyncGenerator[Session]:

@@ -12,6 +12,7 @@ from services.dispatch.config import DispatchSettings
 from services.dispatch.delivery.decide import (
     Again,
     HandedOver,
+    LostLease,
     Standing,
     Take,
     Transition,
@@ -127,7 +128,7 @@ def test_an_acknowledged_delivery_is_never_tried_again(outcome: Outcome) -> None
     earlier = NOW - timedelta(seconds=9)
     expected = HandedOver(Channel.WEBHOOK, HandOverGrade.BLIND, earlier)
     assert decide(outcome, standing(acknowledged_at=earlier), POLICY, NOW, 0.5) == expected
-    assert lease_lost(standing(acknowledged_at=earlier), NOW) == expected
+    assert lease_lost(standing(acknowledged_at=earlier), POLICY, NOW) == expected
 
 
 def test_an_acknowledgment_does_not_weaken_what_the_endpoint_has_confirmed() -> None:
@@ -145,7 +146,7 @@ def test_what_nobody_sends_is_decided_too() -> None:
     ended = due(Channel.INBOX, known=True)
     assert isinstance(ended, Undeliverable)
     assert ended.reason == "not_pulled"
-    assert lease_lost(standing(), NOW) == Again(NOW)
+    assert lease_lost(standing(), POLICY, NOW) == LostLease(NOW)
     assert pulled(NOW) == HandedOver(Channel.INBOX, HandOverGrade.TRANSPORT, NOW)
     assert first_step(BOTH, POLICY, NOW) == (Channel.WEBHOOK, NOW)
     assert first_step(NEITHER, POLICY, NOW) == (Channel.INBOX, NOW + timedelta(days=30))

@@ -11,6 +11,9 @@ from services.dispatch.retry import Policy, wait_before_retry
 from shared.contracts.events import Channel, HandOverGrade
 
 UNKNOWN_AGENCY_PAUSE: Final = timedelta(seconds=2)
+LOST_LEASES: Final = 8
+# Waits of 0, 5, 15, 35, 75, 155 and 315 seconds.
+LOST_LEASE_PAUSE: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class Standing:
     attempts: int
     routes: Routes
     acknowledged_at: datetime | None
+    lost_leases: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,13 @@ class HandedOver:
 @dataclass(frozen=True, slots=True)
 class Again:
     """Another look at `at`, on the same channel."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LostLease:
+    """Another look at `at`, after a worker that was lost with the delivery in hand."""
 
     at: datetime
 
@@ -57,7 +68,7 @@ class Undeliverable:
     at: datetime
 
 
-Transition = HandedOver | Again | Take | Undeliverable
+Transition = HandedOver | Again | LostLease | Take | Undeliverable
 
 
 def decide(outcome: Outcome, standing: Standing, policy: Policy, now: datetime, dice: float) -> Transition:
@@ -108,11 +119,17 @@ def without_sending(standing: Standing, *, agency_known: bool, created_at: datet
     return Again(now + UNKNOWN_AGENCY_PAUSE)
 
 
-def lease_lost(standing: Standing, now: datetime) -> Transition:
-    """What follows when a lease ran out: its worker died, so whether it sent is not known, and it is sent (again)."""
+def lease_lost(standing: Standing, policy: Policy, now: datetime) -> Transition:
+    """What follows when a worker's lease ran out: it died, so whether it sent is not known, and it is sent (again).
+
+    The first time at once, then after longer and longer waits: a delivery that ends every worker that sends it must not end
+    them all. After `LOST_LEASES` it is taken off its channel.
+    """
     if standing.acknowledged_at is not None:
         return reached(standing, standing.acknowledged_at)
-    return Again(now)
+    if standing.lost_leases + 1 >= LOST_LEASES:
+        return _descend(standing, policy, now, f"workers_lost: {LOST_LEASES} workers were lost while they sent it")
+    return LostLease(now + LOST_LEASE_PAUSE * (2**standing.lost_leases - 1))
 
 
 def first_step(routes: Routes | None, policy: Policy, now: datetime) -> tuple[Channel | None, datetime]:

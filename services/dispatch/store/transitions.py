@@ -7,7 +7,7 @@ from typing import Final, assert_never
 from uuid import UUID
 
 from services.dispatch import ladder
-from services.dispatch.delivery.decide import Again, HandedOver, Standing, Take, Transition, Undeliverable
+from services.dispatch.delivery.decide import Again, HandedOver, LostLease, Standing, Take, Transition, Undeliverable
 from services.dispatch.delivery.jobs import Sent
 from services.dispatch.delivery.send import outcome_name
 from services.dispatch.outcomes import NoRoute
@@ -19,19 +19,19 @@ from shared.postgres import Connection, Row
 ITEMS_PER_EVENT: Final = 500
 
 STANDING: Final = """
-SELECT d.delivery_id, d.recipient_id, d.circular_id, d.state, d.lease_token, d.channel, d.channel_attempts, d.attempts,
-    d.acknowledged_at, d.created_at, c.secrecy, a.agency_id IS NOT NULL AS agency_known, a.email,
+SELECT d.delivery_id, d.recipient_id, d.circular_id, d.agency_id, d.state, d.lease_token, d.channel, d.channel_attempts, d.attempts,
+    d.lost_leases, d.acknowledged_at, d.created_at, c.secrecy, a.agency_id IS NOT NULL AS agency_known, a.email,
     e.agency_id IS NOT NULL AS has_endpoint
 FROM deliveries d JOIN circulars c ON c.circular_id = d.circular_id
 LEFT JOIN agencies a ON a.agency_id = d.agency_id
 LEFT JOIN endpoints e ON e.agency_id = d.agency_id AND e.state = 'active'
 """
 
-LOCK_EXPIRED: Final = (
+LOCK_LEASED: Final = (
     STANDING
     + """
-WHERE d.state = 'leased' AND d.leased_until < now()
-ORDER BY d.leased_until LIMIT $1 FOR UPDATE OF d SKIP LOCKED
+WHERE d.lease_token = ANY($1::uuid[])
+ORDER BY d.delivery_id FOR UPDATE OF d SKIP LOCKED
 """
 )
 
@@ -67,15 +67,16 @@ WHERE deliveries.recipient_id = given.recipient_id AND deliveries.acknowledged_a
 
 MOVE: Final = """
 UPDATE deliveries SET state = move.state, channel = move.channel, next_attempt_at = move.next_attempt_at,
-    lease_token = NULL, leased_until = NULL, channel_attempts = move.channel_attempts, attempts = move.attempts,
+    lease_token = NULL, parked = false, turn_at = coalesce(move.next_attempt_at, deliveries.turn_at),
+    lost_leases = move.lost_leases, channel_attempts = move.channel_attempts, attempts = move.attempts,
     handed_over_at = move.handed_over_at, hand_over_channel = move.hand_over_channel, hand_over_grade = move.hand_over_grade,
     failure_reason = coalesce(move.failure_reason, deliveries.failure_reason),
     failure_detail = coalesce(move.failure_detail, deliveries.failure_detail),
     failed_at = coalesce(move.failed_at, deliveries.failed_at)
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::timestamptz[], $8::text[],
-        $9::text[], $10::text[], $11::text[], $12::timestamptz[])
+        $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::bigint[])
     AS move (delivery_id, state, channel, next_attempt_at, channel_attempts, attempts, handed_over_at, hand_over_channel,
-        hand_over_grade, failure_reason, failure_detail, failed_at)
+        hand_over_grade, failure_reason, failure_detail, failed_at, lost_leases)
 WHERE deliveries.delivery_id = move.delivery_id
 """
 
@@ -97,6 +98,7 @@ class Locked:
     delivery_id: UUID
     recipient_id: UUID
     circular_id: UUID
+    agency_id: UUID
     state: str
     lease_token: UUID | None
     standing: Standing
@@ -140,11 +142,13 @@ class Deliveries:
             attempts=row["attempts"],
             routes=routes,
             acknowledged_at=row["acknowledged_at"],
+            lost_leases=row["lost_leases"],
         )
         return Locked(
             delivery_id=row["delivery_id"],
             recipient_id=row["recipient_id"],
             circular_id=row["circular_id"],
+            agency_id=row["agency_id"],
             state=row["state"],
             lease_token=row["lease_token"],
             standing=standing,
@@ -152,9 +156,9 @@ class Deliveries:
             created_at=row["created_at"],
         )
 
-    async def lock_expired(self, connection: Connection, limit: int) -> list[Locked]:
-        """Leases that have run out."""
-        return [self._locked(row) for row in await connection.fetch(LOCK_EXPIRED, limit)]
+    async def lock_leased(self, connection: Connection, lease_tokens: Sequence[UUID]) -> list[Locked]:
+        """What is held under these leases, but for what is being recorded at this instant."""
+        return [self._locked(row) for row in await connection.fetch(LOCK_LEASED, list(lease_tokens))]
 
     async def lock_waiting(self, connection: Connection, limit: int) -> list[Locked]:
         """What is due without being sent: the inbox's patience, and letters whose agency was not known."""
@@ -182,6 +186,7 @@ class _Columns:
     next_attempt_at: datetime | None = None
     handed_over: HandedOver | None = None
     failed: Undeliverable | None = None
+    lost_leases: int = 0
 
 
 def _columns(move: Move) -> _Columns:
@@ -192,6 +197,8 @@ def _columns(move: Move) -> _Columns:
             return _Columns("handed_over", standing.channel or transition.channel, tried, handed_over=transition)
         case Again():
             return _Columns("scheduled", standing.channel, tried, transition.at)
+        case LostLease():
+            return _Columns("scheduled", standing.channel, tried, transition.at, lost_leases=standing.lost_leases + 1)
         case Take():
             return _Columns("scheduled", transition.channel, 0, transition.at)
         case Undeliverable():
@@ -219,6 +226,7 @@ async def apply(connection: Connection, moves: Sequence[Move]) -> None:
         [None if columns.failed is None else columns.failed.reason for _, columns in changed],
         [None if columns.failed is None else columns.failed.detail for _, columns in changed],
         [None if columns.failed is None else columns.failed.at for _, columns in changed],
+        [columns.lost_leases for _, columns in changed],
     )
     await outbox.add(connection, "dispatch", _events(moves))
 
