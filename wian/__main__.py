@@ -1,4 +1,4 @@
-"""The command line: ``wian demo``, ``wian up``, ``wian serve``, ``wian migrate``, ``wian operator``."""
+"""The command line: ``wian demo``, ``wian up``, ``wian bench``, ``wian serve``, ``wian migrate``, ``wian operator``."""
 
 import asyncio
 import signal
@@ -30,6 +30,20 @@ def up() -> int:
     from wian.demo.run import demo as run_demo
 
     return _run_until_interrupted(run_demo(stay=True))
+
+
+@app.command
+def bench(*names: str) -> int:
+    """Measure, beside bare loops in the same run; writes build/bench.json.
+
+    Parameters
+    ----------
+    names
+        Which benchmarks: fanout, express, neighbours, backlog; none: all of them.
+    """
+    from wian.bench.run import bench as run_bench
+
+    return _run_until_interrupted(run_bench(names))
 
 
 @app.command
