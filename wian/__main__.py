@@ -55,9 +55,10 @@ def serve(*, dispatch_worker: bool = True) -> None:
     dispatch_worker
         Send the deliveries in this process too; --no-dispatch-worker leaves them to ``python -m services.dispatch worker``.
     """
+    from shared.runtime import run
     from wian.all_in_one import serve as run_services
 
-    asyncio.run(run_services(dispatch_worker=dispatch_worker))
+    run(run_services(dispatch_worker=dispatch_worker))
 
 
 @app.command

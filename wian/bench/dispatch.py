@@ -46,7 +46,8 @@ FROM dispatch.attempts a JOIN dispatch.deliveries d ON d.delivery_id = a.deliver
 
 async def bare_posts(system: System) -> float:
     """Requests a second of aiohttp alone, with the same body, receiver and number at once."""
-    body = payload.webhook_body(*_sample(), "http://127.0.0.1")
+    address, content = _sample()
+    body = payload.WebhookBodies(content, "http://127.0.0.1").body(address)
     headers = {"content-type": payload.CONTENT_TYPE, "webhook-id": "0" * 36, "webhook-signature": "v1," + "0" * 44}
     left = iter(range(BARE_REQUESTS))
 

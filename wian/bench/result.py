@@ -39,6 +39,6 @@ def show(figures: Sequence[Figure]) -> None:
 def write(figures: Sequence[Figure], path: Path) -> None:
     """Write `path`; figures of earlier runs under other names stay."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept = json.loads(path.read_text()) if path.exists() else []
+    kept: list[dict[str, object]] = json.loads(path.read_text()) if path.exists() else []
     measured = {one.name for one in figures}
     path.write_text(json.dumps([*(old for old in kept if old["name"] not in measured), *map(asdict, figures)], indent=2) + "\n")
