@@ -35,7 +35,7 @@ INSERT INTO dispatch.deliveries (delivery_id, recipient_id, circular_id, agency_
     acknowledgment_link, lane, channel, state, next_attempt_at, turn_at)
 SELECT gen_random_uuid(), gen_random_uuid(), $1, ($2::uuid[])[1 + (n - 1) % cardinality($2::uuid[])], 'นายอำเภอ ' || n, n, false,
     'IjAxYTIwNjkyNmMwMDc3NDM4NDkyMmE0NzI3ODQ2MmNmIg.awO7Bw.dONDrf0KF49Salj5Z75T9z5d2Ww', $3, 'webhook', 'scheduled', now(),
-    now() + n * interval '0.4 ms'
+    now() + least(n * interval '10 ms', interval '5 min')
 FROM generate_series(1, $4::bigint) AS n
 """
 
