@@ -20,7 +20,6 @@ from services.dispatch.guard import Guard, GuardedResolver
 from services.dispatch.mail import MailSender, MailServer
 from services.dispatch.observer import Observer
 from services.dispatch.resources import Resources
-from services.dispatch.retry import Policy
 from services.dispatch.scheduler import Pace, Scheduler
 from services.dispatch.store.transitions import Deliveries
 from services.dispatch.transport import open_webhooks
@@ -115,11 +114,7 @@ async def _open_resources(stack: AsyncExitStack, settings: DispatchSettings, dat
 
 async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resources: Resources, publisher: Publisher) -> Engine:
     """The scheduler, the lanes' handlers and the events' consumers; connections to endpoints are opened on first use."""
-    policy = Policy(
-        schedule=settings.dispatch_retry_schedule,
-        inbox_patience=timedelta(seconds=settings.dispatch_inbox_patience),
-        agency_patience=timedelta(seconds=settings.dispatch_agency_patience),
-    )
+    policy = settings.policy
     database, found = resources.database, resources.deliveries
     recorder = Recorder(database, found, policy)
     pace = Pace(

@@ -77,7 +77,7 @@ class Scheduler:
             now = datetime.now(UTC)
             expired = await self._deliveries.lock_expired(connection, DECISIONS_PER_TURN)
             waiting = await self._deliveries.lock_waiting(connection, DECISIONS_PER_TURN)
-            moves = [Move(delivery, lease_lost(delivery.standing, now)) for delivery in expired]
+            moves = [Move(delivery, lease_lost(delivery.standing, self._policy, now)) for delivery in expired]
             moves += [
                 Move(
                     delivery,

@@ -50,6 +50,7 @@ class Recorder:
             ended = [delivery for delivery in locked if delivery.has_ended]
             # What ended meanwhile (pulled from the inbox, say) keeps its end, and its log is complete all the same.
             await transitions.add_attempts(connection, [by_id[delivery.delivery_id] for delivery in (*held, *ended)])
+            await transitions.count_attempts(connection, [delivery.delivery_id for delivery in ended])
             moves = [
                 Move(
                     delivery,

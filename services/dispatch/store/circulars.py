@@ -32,12 +32,13 @@ GET_SENDER: Final = "SELECT sender_agency_id FROM circulars WHERE circular_id = 
 
 ADD_DELIVERIES: Final = """
 INSERT INTO deliveries (delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link,
-    lane, channel, state, next_attempt_at)
+    lane, channel, state, next_attempt_at, step_until)
 SELECT new.delivery_id, new.recipient_id, $1, new.agency_id, new.title, new.position, new.relay_duty, new.acknowledgment_link,
-    $2, new.channel, 'scheduled', new.next_attempt_at
+    $2, new.channel, 'scheduled', new.next_attempt_at, new.step_until
 FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::bigint[], $8::boolean[], $9::text[], $10::text[],
-        $11::timestamptz[])
-    AS new (delivery_id, recipient_id, agency_id, title, position, relay_duty, acknowledgment_link, channel, next_attempt_at)
+        $11::timestamptz[], $12::timestamptz[])
+    AS new (delivery_id, recipient_id, agency_id, title, position, relay_duty, acknowledgment_link, channel, next_attempt_at,
+        step_until)
 ON CONFLICT (recipient_id) DO NOTHING
 """
 
@@ -53,13 +54,14 @@ WHERE a.recipient_id = ANY($1::uuid[]) AND d.acknowledged_at IS NULL
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """A recipient that is to get the letter."""
+    """A recipient that is to get the letter; `step_until` is the end of the step on `channel`."""
 
     delivery_id: UUID
     recipient: FrozenRecipient
     acknowledgment_link: str
     channel: Channel | None
     next_attempt_at: datetime
+    step_until: datetime | None
 
 
 async def add_circular(connection: Connection, event: CircularDispatched, lane: Lane, traceparent: str | None) -> None:
@@ -96,6 +98,7 @@ async def add_deliveries(connection: Connection, circular_id: UUID, lane: Lane, 
         [delivery.acknowledgment_link for delivery in new],
         [delivery.channel for delivery in new],
         [delivery.next_attempt_at for delivery in new],
+        [delivery.step_until for delivery in new],
     )
 
 

@@ -59,11 +59,12 @@ TAKE: Final = """
 WITH taken AS (
     UPDATE deliveries SET lease_token = $2, leased_until = now() + $3::interval
     WHERE lease_token = $1 AND state = 'leased'
-    RETURNING delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link, channel,
-        channel_attempts, attempts, acknowledged_at
+    RETURNING delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link, lane,
+        channel, step_until, channel_attempts, attempts, acknowledged_at
 )
 SELECT taken.delivery_id, taken.recipient_id, taken.circular_id, taken.agency_id, taken.title, taken.position,
-    taken.relay_duty, taken.acknowledgment_link, taken.channel, taken.channel_attempts, taken.attempts, taken.acknowledged_at,
+    taken.relay_duty, taken.acknowledgment_link, taken.lane, taken.channel, taken.step_until, taken.channel_attempts,
+    taken.attempts, taken.acknowledged_at,
     a.email, e.url, e.secret_encrypted
 FROM taken
 LEFT JOIN agencies a ON a.agency_id = taken.agency_id

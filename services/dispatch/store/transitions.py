@@ -14,13 +14,14 @@ from services.dispatch.outcomes import NoRoute
 from shared import outbox
 from shared.contracts.envelope import Event
 from shared.contracts.events import Channel, DeliveriesHandedOver, DeliveriesUndeliverable, Failure, HandOver, Secrecy
+from shared.contracts.topology import Lane
 from shared.postgres import Connection, Row
 
 ITEMS_PER_EVENT: Final = 500
 
 STANDING: Final = """
-SELECT d.delivery_id, d.recipient_id, d.circular_id, d.state, d.lease_token, d.channel, d.channel_attempts, d.attempts,
-    d.acknowledged_at, d.created_at, c.secrecy, a.agency_id IS NOT NULL AS agency_known, a.email,
+SELECT d.delivery_id, d.recipient_id, d.circular_id, d.state, d.lease_token, d.lane, d.channel, d.step_until,
+    d.channel_attempts, d.attempts, d.acknowledged_at, d.created_at, c.secrecy, c.deadline, a.agency_id IS NOT NULL AS agency_known, a.email,
     e.agency_id IS NOT NULL AS has_endpoint
 FROM deliveries d JOIN circulars c ON c.circular_id = d.circular_id
 LEFT JOIN agencies a ON a.agency_id = d.agency_id
@@ -38,7 +39,7 @@ ORDER BY d.leased_until LIMIT $1 FOR UPDATE OF d SKIP LOCKED
 LOCK_WAITING: Final = (
     STANDING
     + """
-WHERE d.state = 'scheduled' AND (d.channel IS NULL OR d.channel = 'inbox') AND d.next_attempt_at <= now()
+WHERE d.state = 'scheduled' AND (d.channel IS NULL OR d.channel IN ('inbox', 'paper')) AND d.next_attempt_at <= now()
 ORDER BY d.next_attempt_at LIMIT $1 FOR UPDATE OF d SKIP LOCKED
 """
 )
@@ -66,16 +67,17 @@ WHERE deliveries.recipient_id = given.recipient_id AND deliveries.acknowledged_a
 """
 
 MOVE: Final = """
-UPDATE deliveries SET state = move.state, channel = move.channel, next_attempt_at = move.next_attempt_at,
+UPDATE deliveries SET state = move.state, channel = move.channel, step_until = move.step_until,
+    next_attempt_at = move.next_attempt_at,
     lease_token = NULL, leased_until = NULL, channel_attempts = move.channel_attempts, attempts = move.attempts,
     handed_over_at = move.handed_over_at, hand_over_channel = move.hand_over_channel, hand_over_grade = move.hand_over_grade,
     failure_reason = coalesce(move.failure_reason, deliveries.failure_reason),
     failure_detail = coalesce(move.failure_detail, deliveries.failure_detail),
     failed_at = coalesce(move.failed_at, deliveries.failed_at)
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::timestamptz[], $8::text[],
-        $9::text[], $10::text[], $11::text[], $12::timestamptz[])
+        $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[])
     AS move (delivery_id, state, channel, next_attempt_at, channel_attempts, attempts, handed_over_at, hand_over_channel,
-        hand_over_grade, failure_reason, failure_detail, failed_at)
+        hand_over_grade, failure_reason, failure_detail, failed_at, step_until)
 WHERE deliveries.delivery_id = move.delivery_id
 """
 
@@ -87,6 +89,17 @@ FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bi
         $8::double precision[], $9::text[])
     AS made (delivery_id, number, channel, outcome, reason, status, started_at, milliseconds, answer)
 ON CONFLICT (delivery_id, number) DO NOTHING
+"""
+
+# The columns follow the rows: an attempt that was logged after the delivery had ended is counted like any other.
+COUNT_ATTEMPTS: Final = """
+UPDATE deliveries SET attempts = made.attempts, channel_attempts = made.channel_attempts
+FROM (
+    SELECT d.delivery_id, count(a.number) AS attempts, count(a.number) FILTER (WHERE a.channel = d.channel) AS channel_attempts
+    FROM deliveries d JOIN attempts a ON a.delivery_id = d.delivery_id
+    WHERE d.delivery_id = ANY($1::uuid[]) GROUP BY d.delivery_id
+) made
+WHERE deliveries.delivery_id = made.delivery_id
 """
 
 
@@ -135,10 +148,13 @@ class Deliveries:
             email_secret_letters=self._email_secret_letters,
         )
         standing = Standing(
+            lane=Lane(row["lane"]),
             channel=None if row["channel"] is None else Channel(row["channel"]),
+            step_until=row["step_until"],
             channel_attempts=row["channel_attempts"],
             attempts=row["attempts"],
             routes=routes,
+            deadline=row["deadline"],
             acknowledged_at=row["acknowledged_at"],
         )
         return Locked(
@@ -157,7 +173,7 @@ class Deliveries:
         return [self._locked(row) for row in await connection.fetch(LOCK_EXPIRED, limit)]
 
     async def lock_waiting(self, connection: Connection, limit: int) -> list[Locked]:
-        """What is due without being sent: the inbox's patience, and letters whose agency was not known."""
+        """What is due without being sent: steps in the inbox and on paper, and letters whose agency was not known."""
         return [self._locked(row) for row in await connection.fetch(LOCK_WAITING, limit)]
 
     async def lock(self, connection: Connection, delivery_ids: Sequence[UUID]) -> list[Locked]:
@@ -179,6 +195,7 @@ class _Columns:
     state: str
     channel: Channel | None
     channel_attempts: int
+    step_until: datetime | None
     next_attempt_at: datetime | None = None
     handed_over: HandedOver | None = None
     failed: Undeliverable | None = None
@@ -186,16 +203,16 @@ class _Columns:
 
 def _columns(move: Move) -> _Columns:
     standing, transition = move.delivery.standing, move.transition
-    tried = standing.channel_attempts + move.tried
+    tried, until = standing.channel_attempts + move.tried, standing.step_until
     match transition:
         case HandedOver():
-            return _Columns("handed_over", standing.channel or transition.channel, tried, handed_over=transition)
+            return _Columns("handed_over", standing.channel or transition.channel, tried, until, handed_over=transition)
         case Again():
-            return _Columns("scheduled", standing.channel, tried, transition.at)
+            return _Columns("scheduled", standing.channel, tried, until, transition.at)
         case Take():
-            return _Columns("scheduled", transition.channel, 0, transition.at)
+            return _Columns("scheduled", transition.channel, 0, transition.until, transition.at)
         case Undeliverable():
-            return _Columns("undeliverable", standing.channel, tried, failed=transition)
+            return _Columns("undeliverable", standing.channel, tried, until, failed=transition)
         case _:
             assert_never(transition)
 
@@ -219,6 +236,7 @@ async def apply(connection: Connection, moves: Sequence[Move]) -> None:
         [None if columns.failed is None else columns.failed.reason for _, columns in changed],
         [None if columns.failed is None else columns.failed.detail for _, columns in changed],
         [None if columns.failed is None else columns.failed.at for _, columns in changed],
+        [columns.step_until for _, columns in changed],
     )
     await outbox.add(connection, "dispatch", _events(moves))
 
@@ -279,3 +297,9 @@ async def add_attempts(connection: Connection, made: Sequence[Sent]) -> None:
         [sent.milliseconds for sent in rows],
         [getattr(sent.outcome, "answer", "") for sent in rows],
     )
+
+
+async def count_attempts(connection: Connection, delivery_ids: Sequence[UUID]) -> None:
+    """Set the counters of deliveries that have ended to what the log holds."""
+    if delivery_ids:
+        await connection.execute(COUNT_ATTEMPTS, list(delivery_ids))
