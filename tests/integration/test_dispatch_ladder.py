@@ -11,6 +11,7 @@ from services.dispatch.delivery.claim import take
 from services.dispatch.delivery.jobs import Sent
 from services.dispatch.ladder import LADDER
 from services.dispatch.outcomes import Refused, RetryLater
+from services.dispatch.store.transitions import LOCK_WAITING
 from services.dispatch.worker import BatchLeased
 from shared.access import Scope
 from shared.contracts.envelope import Envelope
@@ -239,3 +240,10 @@ async def test_a_letter_of_which_workers_die_leaves_the_channel_in_the_end(dispa
         row = await dispatch.delivery()
         assert (row["state"], row["channel"]) == ("scheduled", channel), late
     assert endpoint.received == []
+
+
+async def test_the_look_for_what_waits_reads_its_index_and_not_the_backlog(dispatch: Bench) -> None:
+    async with dispatch.database.transaction() as connection:
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        plan = await connection.fetch(f"EXPLAIN {LOCK_WAITING}", 500)
+    assert any("deliveries_waiting" in row[0] for row in plan), plan
