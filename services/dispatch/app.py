@@ -10,7 +10,7 @@ from typing import Final
 import httpx
 from fastapi import FastAPI
 
-from services.dispatch.api import deliveries, endpoints, inbox
+from services.dispatch.api import deliveries, endpoints, inbox, paper
 from services.dispatch.attachments import AttachmentReader
 from services.dispatch.breaker import BreakerPolicy
 from services.dispatch.config import LEASE_MARGIN, DispatchSettings
@@ -23,7 +23,6 @@ from services.dispatch.guard import Guard, GuardedResolver
 from services.dispatch.mail import MailSender, MailServer
 from services.dispatch.observer import Observer
 from services.dispatch.resources import Resources
-from services.dispatch.retry import Policy
 from services.dispatch.scheduler import Pace, Scheduler
 from services.dispatch.store.transitions import Deliveries
 from services.dispatch.transport import open_webhooks
@@ -53,7 +52,7 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     """The application over opened resources."""
     app = web.create_app("Wian dispatch", verifier=verifier)
     app.state.resources = resources
-    for router in (endpoints.router, inbox.router, deliveries.router):
+    for router in (endpoints.router, inbox.router, deliveries.router, paper.router):
         app.include_router(router)
     return app
 
@@ -118,11 +117,7 @@ async def _open_resources(stack: AsyncExitStack, settings: DispatchSettings, dat
 
 async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resources: Resources, publisher: Publisher) -> Engine:
     """The scheduler, the lanes' handlers and the events' consumers; connections to endpoints are opened on first use."""
-    policy = Policy(
-        schedule=settings.dispatch_retry_schedule,
-        inbox_patience=timedelta(seconds=settings.dispatch_inbox_patience),
-        agency_patience=timedelta(seconds=settings.dispatch_agency_patience),
-    )
+    policy = settings.policy
     database, found = resources.database, resources.deliveries
     breaker_policy = BreakerPolicy(
         threshold=settings.dispatch_breaker_failures,
