@@ -83,12 +83,11 @@ class _QuietServer(uvicorn.Server):
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a process's `main`, on uvloop where there is one: half as much again of everything that waits for the network."""
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main)
 
 
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Uvloop's, where it runs; None: asyncio's own."""
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     if sys.platform == "win32":
         return None
     import uvloop

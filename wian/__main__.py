@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
@@ -41,11 +41,9 @@ def bench(*names: str) -> int:
     names
         Which benchmarks: fanout, express, neighbours, backlog; none: all of them.
     """
-    from shared.runtime import loop_factory
     from wian.bench.run import bench as run_bench
 
-    # On the loop that the services run on: the bare loops then have what they have.
-    return _run_until_interrupted(run_bench(names), loop_factory=loop_factory())
+    return _run_until_interrupted(run_bench(names))
 
 
 @app.command
@@ -102,9 +100,7 @@ def operator() -> None:
     print(f"client_id={client_id}\nclient_secret={secret}")
 
 
-def _run_until_interrupted(
-    work: Coroutine[Any, Any, int], *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-) -> int:
+def _run_until_interrupted(work: Coroutine[Any, Any, int]) -> int:
     """Run `work`; SIGINT and SIGTERM cancel it, so that whatever it started is stopped in order."""
 
     async def cancellable() -> int:
@@ -115,8 +111,7 @@ def _run_until_interrupted(
 
     with suppress(asyncio.CancelledError):
         try:
-            with asyncio.Runner(loop_factory=loop_factory) as runner:
-                return runner.run(cancellable())
+            return asyncio.run(cancellable())
         except EmbeddedServerError as error:
             print(error, file=sys.stderr)
             return 1
