@@ -3,13 +3,16 @@
 import asyncio
 import contextlib
 import faulthandler
+import gc
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 import uvicorn
+
+GC_THRESHOLD: Final = 20_000
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -83,6 +86,9 @@ class _QuietServer(uvicorn.Server):
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a process's `main`, on uvloop where there is one: half as much again of everything that waits for the network."""
+    # What was imported stays; the collector need not look at it again, nor after each 700 of the objects that requests leave.
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 20)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main)
 

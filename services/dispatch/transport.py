@@ -122,7 +122,7 @@ class WebhookSender:
 
     async def _post(self, session: aiohttp.ClientSession, url: URL, headers: dict[str, str], body: bytes) -> Outcome:
         try:
-            async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+            async with session.post(url, data=aiohttp.BytesPayload(body), headers=headers, allow_redirects=False) as response:
                 answer = Answer(response.status, await _read_answer(response), response.headers.get("Retry-After"))
             return outcome_of(answer, datetime.now(UTC))
         except AddressRefused as error:
