@@ -71,11 +71,11 @@ class DispatchSettings(ServiceSettings):
         default=4, description="Most batches that one worker has in hand, for each lane and channel."
     )
     dispatch_concurrency: Annotated[int, Field(ge=1, le=5000)] = Field(
-        default=100, description="Most webhook requests that one worker has under way, for each lane."
+        default=256, description="Most webhook requests that one worker has just begun, for each lane."
     )
     dispatch_slow_concurrency: Annotated[int, Field(ge=0, le=50_000)] = Field(
         default=2000,
-        description="Webhook requests that take longer than a second move over to a room of their own for so many, for each lane, "
+        description="Webhook requests that take longer than a quarter of a second move over to a room of their own for so many, for each lane, "
         "so that slow endpoints hold up no others.",
     )
     dispatch_agency_in_flight: Annotated[int, Field(ge=1, le=1000)] = Field(
