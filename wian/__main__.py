@@ -1,13 +1,13 @@
-"""The command line: ``wian demo``, ``wian up``, ``wian serve``, ``wian migrate``, ``wian operator``."""
+"""The command line: ``wian demo``, ``wian up``, ``wian serve``, ``wian migrate``, ``wian operator``, ``wian simulator``."""
 
 import asyncio
 import signal
 import sys
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from wian.embedded.errors import EmbeddedServerError
 
@@ -83,6 +83,39 @@ def operator() -> None:
 
     client_id, secret = asyncio.run(make())
     print(f"client_id={client_id}\nclient_secret={secret}")
+
+
+@app.command
+def simulator(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8088,
+    tls: bool = True,
+    secret: Annotated[list[str] | None, Parameter(env_var="WIAN_SIMULATOR_SECRET", negative="")] = None,
+    list_: Annotated[bool, Parameter(name="--list", negative="")] = False,
+) -> int:
+    """Run recipients that behave well and badly, by name: /ok, /slow, /down, /reject and others.
+
+    Parameters
+    ----------
+    host
+        Address to listen on. Whoever reaches it can read what was received.
+    port
+        Port to listen on; the other ports are free ones, printed at the start.
+    tls
+        Open a port with a wrong certificate too.
+    secret
+        Check signatures with this secret (``whsec_...``); several may be given. Better given by WIAN_SIMULATOR_SECRET.
+    list_
+        Print what there is, and end.
+    """
+    from wian.simulator.catalogue import listing
+    from wian.simulator.process import serve
+
+    if list_:
+        print(listing())
+        return 0
+    return _run_until_interrupted(serve(host=host, port=port, tls_port=0 if tls else None, secrets=secret or ()))
 
 
 def _run_until_interrupted(work: Coroutine[Any, Any, int]) -> int:
