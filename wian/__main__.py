@@ -1,10 +1,13 @@
-"""The command line: ``wian demo``, ``wian up``, ``wian serve``, ``wian migrate``, ``wian operator``, ``wian simulator``."""
+"""The command line: ``wian demo``, ``wian up``, ``wian serve``, ``wian migrate``, ``wian operator``, ``wian simulator``,
+``wian conformance``.
+"""
 
 import asyncio
 import signal
 import sys
 from collections.abc import Coroutine
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
@@ -116,6 +119,37 @@ def simulator(
         print(listing())
         return 0
     return _run_until_interrupted(serve(host=host, port=port, tls_port=0 if tls else None, secrets=secret or ()))
+
+
+@app.command
+def conformance(
+    url: str,
+    *,
+    secret: Annotated[str, Parameter(env_var="WIAN_CONFORMANCE_SECRET")],
+    timeout: float = 15.0,
+    ca_file: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Play the exchange towards an agency's endpoint and print what it must mend; ends with 0 when nothing fails.
+
+    The letters are trials that need no acknowledgment, but the endpoint cannot know: use one that does not feed a real register.
+
+    Parameters
+    ----------
+    url
+        The endpoint; one on your own machine will do.
+    secret
+        Its signing secret (``whsec_...``). Better given by WIAN_CONFORMANCE_SECRET.
+    timeout
+        Seconds to wait for each answer.
+    ca_file
+        Certificates (PEM) of an authority to trust beside the system's.
+    json
+        Print the report as JSON.
+    """
+    from wian.conformance.command import check
+
+    return _run_until_interrupted(check(url, secret=secret, patience=timeout, ca_file=ca_file, json=json))
 
 
 def _run_until_interrupted(work: Coroutine[Any, Any, int]) -> int:
