@@ -1,4 +1,4 @@
-"""The sink: takes every request with 204 at the least cost in Python, for measuring what sends, not what receives.
+"""The sink: takes every request with 204 and little work, for measuring what sends, not what receives.
 
 It reads no more of HTTP/1.1 than where a request ends, keeps nothing but a count, and knows no other answer.
 """
