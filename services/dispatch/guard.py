@@ -211,9 +211,10 @@ def _parse(text: str) -> URL:
         raise UrlRefused("url_malformed", "the address cannot be read") from error
     if url.scheme not in ("http", "https") or not host or not port:
         raise UrlRefused("url_malformed", "the address must be an https URL with a host")
-    if url.user is not None or url.password is not None or "@" in url.raw_authority:
+    authority = re.split("[/?#]", text.partition("://")[2], maxsplit=1)[0]
+    if "@" in authority:
         raise UrlRefused("userinfo_refused", "the address must not hold a user name or password")
-    if len(host) > MAX_NAME_LENGTH or not _AUTHORITY.fullmatch(text.partition("://")[2].partition("?")[0].partition("/")[0]):
+    if len(host) > MAX_NAME_LENGTH or not _AUTHORITY.fullmatch(authority):
         raise UrlRefused("url_malformed", "the host must be a name or a literal address in its plain form")
     if url.raw_fragment:
         raise UrlRefused("fragment_refused", "the address must not hold a fragment")
