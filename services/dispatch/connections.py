@@ -1,6 +1,7 @@
 """Connections to endpoints: TLS, the guard at the socket, a limit on each phase, the egress proxy, and what a failure means."""
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -90,16 +91,20 @@ class GuardedConnector(aiohttp.TCPConnector):
         addr_infos.clear()
         try:
             connected = await self._dial_one_of(addresses)
-            async with _phase("tls", self.timeouts.tls):
-                return await asyncio.get_running_loop().create_connection(*args, **kwargs, sock=connected)
-        except ssl.CertificateError as error:
-            raise aiohttp.ClientConnectorCertificateError(req.connection_key, error) from error
-        except ssl.SSLError as error:
-            raise aiohttp.ClientConnectorSSLError(req.connection_key, error) from error
         except PhaseTimeout:
             raise
         except OSError as error:
             raise client_error(req.connection_key, error) from error
+        try:
+            async with _phase("tls", self.timeouts.tls):
+                return await asyncio.get_running_loop().create_connection(*args, **kwargs, sock=connected)
+        except ssl.CertificateError as error:
+            raise aiohttp.ClientConnectorCertificateError(req.connection_key, error) from error
+        except PhaseTimeout:
+            raise
+        except OSError as error:
+            # Many a server that does not like our TLS just hangs up.
+            raise aiohttp.ClientConnectorSSLError(req.connection_key, error) from error
 
     async def _dial_one_of(self, addresses: Sequence[AddressInfo]) -> socket.socket:
         last: OSError | None = None
@@ -287,18 +292,21 @@ def _client_timeout(timeouts: Timeouts, *, proxied: bool) -> aiohttp.ClientTimeo
 # Everything that a request can end with beside an answer.
 FAILURES: Final = (AddressRefused, aiohttp.ClientError, TimeoutError, OSError)
 
+# What failed, or what aiohttp names as its cause; the first that fits counts.
 _REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
     # An expired certificate is repaired within hours; a retry finds it so.
     (aiohttp.ClientConnectorCertificateError, "certificate_invalid"),
     (aiohttp.ClientConnectorSSLError, "tls_failed"),
     (aiohttp.ClientConnectorDNSError, "lookup_failed"),
-    (socket.gaierror, "lookup_failed"),
     (aiohttp.ClientProxyConnectionError, "proxy_unreachable"),
     (aiohttp.ClientHttpProxyError, "proxy_refused"),
     (aiohttp.ClientResponseError, "answer_malformed"),
     (aiohttp.InvalidURL, "url_invalid"),
     (aiohttp.SocketTimeoutError, "first_byte_timeout"),
     (aiohttp.ConnectionTimeoutError, "connect_timeout"),
+    (socket.gaierror, "lookup_failed"),
+    # TLS 1.3 tells of a client certificate that it misses or refuses only after the handshake.
+    (ssl.SSLError, "tls_failed"),
 )
 
 
@@ -306,19 +314,18 @@ def outcome_of_failure(error: Exception) -> Outcome:
     """What it means that a request ended with one of `FAILURES`."""
     if isinstance(error, AddressRefused):
         return Refused("address_refused", answer=answer_text(str(error)))
-    phase = error if isinstance(error, PhaseTimeout) else error.__cause__
-    if isinstance(phase, PhaseTimeout):
-        return RetryLater(f"{phase.phase}_timeout")
+    chain = (error, error.__cause__)
+    for one in chain:
+        if isinstance(one, PhaseTimeout):
+            return RetryLater(f"{one.phase}_timeout")
     for kind, reason in _REASONS:
-        if isinstance(error, kind):
+        if any(isinstance(one, kind) for one in chain):
             return RetryLater(reason, answer=_shown(error))
-    if isinstance(error.__cause__, ssl.SSLError):
-        # TLS 1.3 tells of a client certificate that it misses or refuses only after the handshake.
-        return RetryLater("tls_failed", answer=_shown(error.__cause__))
-    if isinstance(error, TimeoutError) and error.errno is None:
-        return RetryLater("timeout")
-    if isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError):
+    if any(isinstance(one, OSError) and one.errno == errno.ETIMEDOUT for one in chain):
+        # The kernel's own time-out: nobody took what was sent.
         return RetryLater("send_timeout")
+    if isinstance(error, TimeoutError):
+        return RetryLater("timeout")
     return RetryLater("connection_failed", answer=_shown(error))
 
 
