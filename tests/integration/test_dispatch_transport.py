@@ -241,6 +241,22 @@ async def test_a_proxy_that_refuses_or_is_away_is_not_the_endpoint_s_fault(autho
     assert _reason(await _send(f"https://{NAME}/hook", settings, _leads_to(PUBLIC))) == "proxy_unreachable"
 
 
+async def test_nothing_but_the_proxy_is_dialled_where_there_is_one(authority: Authority) -> None:
+    def find(host: str, _port: int, _family: int) -> list[tuple[str, int]]:
+        return [(PUBLIC if host == NAME else "127.0.0.3", int(socket.AF_INET))]
+
+    async with (
+        peer(connect_proxy({})) as proxy,
+        peer(silent) as other,
+        open_sessions(_through_proxy(proxy, authority), find=find) as sessions,
+    ):
+        for past in (f"127.0.0.1:{other.port}", f"127.0.0.2:{proxy.port}", f"other.example:{proxy.port}"):
+            with pytest.raises(FAILURES) as failure:
+                await sessions["https"].post(f"https://{NAME}/", proxy=f"http://{past}")
+            assert _reason(outcome_of_failure(failure.value)) == "address_refused"
+    assert proxy.connections == other.connections == 0
+
+
 async def test_a_name_that_is_rebound_between_two_look_ups_reaches_nothing(authority: Authority) -> None:
     async with peer(answering(), authority.issue(NAME).server_context()) as inside:
         settings = _settings(dispatch_allow_networks="", dispatch_ca_file=str(authority.file))
