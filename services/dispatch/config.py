@@ -94,7 +94,9 @@ class DispatchSettings(ServiceSettings):
         default=5.0, description="Seconds for which an endpoint may leave sent bytes without taking them (on Linux)."
     )
     dispatch_first_byte_timeout: Annotated[float, Field(gt=0)] = Field(
-        default=10.0, description="Longest silence of an endpoint, in seconds, after it was sent a webhook."
+        default=15.0,
+        description="Longest silence of an endpoint, in seconds, after it was sent a webhook. As long as the whole request, it has "
+        "no effect and costs nothing.",
     )
     dispatch_request_timeout: Annotated[float, Field(gt=0)] = Field(
         default=15.0, description="Seconds for a whole webhook request, from the look-up to the answer; bounds the phases."

@@ -284,9 +284,9 @@ def _client_timeout(timeouts: Timeouts, *, proxied: bool) -> aiohttp.ClientTimeo
     if proxied:
         # The proxy connects in its turn before it answers CONNECT.
         connecting += timeouts.connect + timeouts.tls
-    return aiohttp.ClientTimeout(
-        total=timeouts.whole, connect=connecting, sock_connect=timeouts.tls, sock_read=timeouts.first_byte
-    )
+    # A limit that the whole request's would forestall is not set: it would cost two timers for each request.
+    first_byte = timeouts.first_byte if timeouts.first_byte < timeouts.whole else None
+    return aiohttp.ClientTimeout(total=timeouts.whole, connect=connecting, sock_connect=timeouts.tls, sock_read=first_byte)
 
 
 # Everything that a request can end with beside an answer.

@@ -13,6 +13,7 @@ import aiohttp
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 from standardwebhooks.webhooks import Webhook
+from yarl import URL
 
 from services.dispatch import payload
 from services.dispatch.config import DispatchSettings
@@ -27,7 +28,7 @@ from shared import telemetry
 # The answer is read to keep the connection usable and to be shown; no more of it, and no longer, than that takes.
 ANSWER_LIMIT: Final = 4096
 ANSWER_PATIENCE: Final = 2.0
-SIGNERS_KEPT: Final = 10_000
+ENDPOINTS_KEPT: Final = 10_000
 
 # 408 request timeout, 409 conflict, 425 too early, 429 too many requests: the same request may go through later.
 RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
@@ -50,14 +51,18 @@ class WebhookSender:
         self, sessions: Mapping[str, aiohttp.ClientSession], vault: Vault, allowed: Sequence[Network], public_url: str
     ) -> None:
         self._sessions = sessions
-        self._allowed = tuple(allowed)
         self._public_url = public_url
+        allowed = tuple(allowed)
 
-        @lru_cache(maxsize=SIGNERS_KEPT)
+        @lru_cache(maxsize=ENDPOINTS_KEPT)
+        def checked(url: str) -> URL:
+            return check_url(url, allowed)
+
+        @lru_cache(maxsize=ENDPOINTS_KEPT)
         def signer(sealed: bytes) -> Webhook:
             return Webhook(vault.open(sealed))
 
-        self._signer = signer
+        self._checked, self._signer = checked, signer
 
     def lane(self, concurrency: int) -> "WebhookLane":
         """A sender with slots of its own, so that one lane's slow endpoints take no other lane's."""
@@ -68,7 +73,7 @@ class WebhookSender:
         if job.endpoint is None:
             return NoRoute("the agency has no active endpoint")
         try:
-            url = check_url(job.endpoint.url, self._allowed)
+            url = self._checked(job.endpoint.url)
             headers, body = self._request(job, job.endpoint)
         except UrlRefused as error:
             return Refused(f"url_refused: {error.code}")
@@ -83,7 +88,7 @@ class WebhookSender:
             traceparent = telemetry.current_traceparent()
             if traceparent is not None:
                 headers["traceparent"] = traceparent
-            outcome = await self._post(self._sessions[url.scheme], str(url), headers, body)
+            outcome = await self._post(self._sessions[url.scheme], url, headers, body)
             if not isinstance(outcome, Delivered):
                 span.set_status(Status(StatusCode.ERROR))
             return outcome
@@ -99,7 +104,7 @@ class WebhookSender:
         }
         return headers, body
 
-    async def _post(self, session: aiohttp.ClientSession, url: str, headers: dict[str, str], body: bytes) -> Outcome:
+    async def _post(self, session: aiohttp.ClientSession, url: URL, headers: dict[str, str], body: bytes) -> Outcome:
         try:
             async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
                 answer = Answer(response.status, await _read_answer(response), response.headers.get("Retry-After"))
@@ -121,14 +126,18 @@ class WebhookLane:
 
 async def _read_answer(response: aiohttp.ClientResponse) -> bytes:
     # The status has decided already: an answer that breaks off or drips does not undo it.
-    read = bytearray()
+    content, read = response.content, bytearray()
     try:
-        async with asyncio.timeout(ANSWER_PATIENCE):
-            while len(read) < ANSWER_LIMIT and (part := await response.content.read(ANSWER_LIMIT - len(read))):
-                read += part
+        if content.is_eof():
+            # It is all there, as short answers are: nothing to wait for, and no timer.
+            read += content.read_nowait(ANSWER_LIMIT)
+        else:
+            async with asyncio.timeout(ANSWER_PATIENCE):
+                while len(read) < ANSWER_LIMIT and (part := await content.read(ANSWER_LIMIT - len(read))):
+                    read += part
     except (aiohttp.ClientError, OSError, TimeoutError):
         pass
-    if not response.content.at_eof():
+    if not content.at_eof():
         response.close()
     return bytes(read)
 
