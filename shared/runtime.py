@@ -3,12 +3,16 @@
 import asyncio
 import contextlib
 import faulthandler
+import gc
 import signal
-from collections.abc import Generator, Sequence
-from typing import Protocol
+import sys
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from typing import Any, Final, Protocol
 
 import structlog
 import uvicorn
+
+GC_THRESHOLD: Final = 20_000
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -78,6 +82,23 @@ class _QuietServer(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         # Signals belong to the process, not to one of its workers.
         yield
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a process's `main`, on uvloop where there is one: half as much again of everything that waits for the network."""
+    # What was imported stays; the collector need not look at it again, nor after each 700 of the objects that requests leave.
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 20)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(main)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
 
 
 async def pause(seconds: float, stop: asyncio.Event) -> None:

@@ -10,17 +10,19 @@ from typing import Final
 import httpx
 from fastapi import FastAPI
 
-from services.dispatch.api import deliveries, endpoints, inbox
+from services.dispatch.api import deliveries, endpoints, inbox, paper
 from services.dispatch.attachments import AttachmentReader
+from services.dispatch.breaker import BreakerPolicy
 from services.dispatch.config import LEASE_MARGIN, DispatchSettings
 from services.dispatch.consumers import Consumers
 from services.dispatch.delivery.record import Recorder
 from services.dispatch.delivery.send import Sender
+from services.dispatch.delivery.slots import Slots
+from services.dispatch.flow import Limits
 from services.dispatch.guard import Guard, GuardedResolver
 from services.dispatch.mail import MailSender, MailServer
 from services.dispatch.observer import Observer
 from services.dispatch.resources import Resources
-from services.dispatch.retry import Policy
 from services.dispatch.scheduler import Pace, Scheduler
 from services.dispatch.store.transitions import Deliveries
 from services.dispatch.transport import open_webhooks
@@ -50,7 +52,7 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     """The application over opened resources."""
     app = web.create_app("Wian dispatch", verifier=verifier)
     app.state.resources = resources
-    for router in (endpoints.router, inbox.router, deliveries.router):
+    for router in (endpoints.router, inbox.router, deliveries.router, paper.router):
         app.include_router(router)
     return app
 
@@ -115,19 +117,21 @@ async def _open_resources(stack: AsyncExitStack, settings: DispatchSettings, dat
 
 async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resources: Resources, publisher: Publisher) -> Engine:
     """The scheduler, the lanes' handlers and the events' consumers; connections to endpoints are opened on first use."""
-    policy = Policy(
-        schedule=settings.dispatch_retry_schedule,
-        inbox_patience=timedelta(seconds=settings.dispatch_inbox_patience),
-        agency_patience=timedelta(seconds=settings.dispatch_agency_patience),
-    )
+    policy = settings.policy
     database, found = resources.database, resources.deliveries
-    recorder = Recorder(database, found, policy)
+    breaker_policy = BreakerPolicy(
+        threshold=settings.dispatch_breaker_failures,
+        first_pause=settings.dispatch_breaker_pause,
+        longest_pause=settings.dispatch_breaker_longest_pause,
+    )
+    recorder = Recorder(database, found, policy, breaker_policy)
     pace = Pace(
         window=settings.dispatch_window,
         batch_size=settings.dispatch_batch_size,
         publish_lease=timedelta(seconds=settings.publish_timeout + LEASE_MARGIN),
         queue_lease=timedelta(seconds=settings.dispatch_queue_lease),
         poll_interval=settings.dispatch_poll_interval,
+        limits=Limits(settings.dispatch_agency_in_flight, settings.dispatch_agency_per_second),
     )
 
     def handler(sender: Sender) -> BatchHandler:
@@ -141,9 +145,13 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
 
     webhooks = await stack.enter_async_context(open_webhooks(settings, resources.vault))
     mail = await _open_mail(stack, settings, resources.signer)
+
+    def webhook_lane() -> Sender:
+        return webhooks.lane(Slots(settings.dispatch_concurrency, settings.dispatch_slow_concurrency))
+
     return Engine(
         scheduler=Scheduler(database, publisher, found, policy, pace),
-        handlers={(lane, Channel.WEBHOOK): handler(webhooks.lane(settings.dispatch_concurrency)) for lane in Lane}
+        handlers={(lane, Channel.WEBHOOK): handler(webhook_lane()) for lane in Lane}
         | {(lane, Channel.EMAIL): handler(mail) for lane in Lane},
         consumers=Consumers(resources.signer, found, policy, email_secret_letters=settings.dispatch_email_secret_letters),
     )

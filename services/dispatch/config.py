@@ -3,6 +3,7 @@
 import ipaddress
 import math
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
@@ -10,12 +11,18 @@ from cryptography.fernet import Fernet
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from services.dispatch.ladder import is_mailbox
+from services.dispatch.ladder import LADDER, is_mailbox
+from services.dispatch.retry import LanePolicy, Policy
+from services.dispatch.steps import StepLimits
+from shared.contracts.topology import Lane
 from shared.settings import ServiceSettings
 
+MINUTE: Final = 60.0
+HOUR: Final = 3600.0
 DAY: Final = 86_400.0
 # A lease outlasts the request by this much, so that the outcome can be recorded under it.
 LEASE_MARGIN: Final = 5.0
+LONGEST_STEP: Final = 366 * DAY
 
 PHASES: Final = (
     "dispatch_lookup_timeout",
@@ -46,6 +53,9 @@ def _is_proxy(text: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.path in ("", "/") and not parts.query
 
 
+Seconds = Annotated[tuple[float, ...], NoDecode, BeforeValidator(_comma_separated(float))]
+
+
 class DispatchSettings(ServiceSettings):
     """What dispatch needs beside the common settings."""
 
@@ -67,7 +77,7 @@ class DispatchSettings(ServiceSettings):
         default=300.0, description="Seconds that a claimed batch may wait in the broker before it is claimed anew."
     )
     dispatch_window: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        default=2000, description="Most deliveries of one lane and channel that are claimed at a time."
+        default=2000, description="Most deliveries of one lane and channel that wait in the broker for a worker."
     )
     dispatch_batch_size: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=100, description="Most deliveries in one message to a worker."
@@ -80,6 +90,26 @@ class DispatchSettings(ServiceSettings):
     )
     dispatch_concurrency: Annotated[int, Field(ge=1, le=5000)] = Field(
         default=100, description="Most webhook requests that one worker has under way, for each lane."
+    )
+    dispatch_slow_concurrency: Annotated[int, Field(ge=0, le=50_000)] = Field(
+        default=2000,
+        description="Webhook requests that take longer than a second move over to a room of their own for so many, for each lane, "
+        "so that slow endpoints hold up no others.",
+    )
+    dispatch_agency_in_flight: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=20, description="Most webhooks to one agency that are claimed at a time; what is over it waits in the table."
+    )
+    dispatch_agency_per_second: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Most webhooks a second to one agency; none: no such limit."
+    )
+    dispatch_breaker_failures: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=5, description="Failures in a row after which nothing is sent to an endpoint for a while."
+    )
+    dispatch_breaker_pause: Annotated[float, Field(gt=0)] = Field(
+        default=30.0, description="Seconds of that pause; then one letter finds out, and a failure doubles the pause."
+    )
+    dispatch_breaker_longest_pause: Annotated[float, Field(gt=0)] = Field(
+        default=900.0, description="Longest such pause in seconds."
     )
     dispatch_lookup_timeout: Annotated[float, Field(gt=0)] = Field(
         default=3.0, description="Seconds to wait until an endpoint's name is looked up."
@@ -122,13 +152,30 @@ class DispatchSettings(ServiceSettings):
         description="Proxy (`http://` or `https://`, with user and password if it wants them) by which https webhooks leave, with "
         "CONNECT. It must refuse private addresses itself: it dials what it looks up, not what was checked here.",
     )
-    dispatch_retry_schedule: Annotated[tuple[float, ...], NoDecode, BeforeValidator(_comma_separated(float))] = Field(
+    dispatch_retry_schedule: Seconds = Field(
         default=(5, 30, 120, 600, 1800, 7200, 18_000, 36_000, 36_000),
         description="Seconds to wait before each retry on a channel, separated by commas; when the list is used up, the next "
         "channel is tried.",
     )
-    dispatch_inbox_patience: Annotated[float, Field(gt=0)] = Field(
-        default=30 * DAY, description="Seconds that a letter waits in the inbox to be pulled before it counts as undeliverable."
+    dispatch_retry_schedule_express: Seconds = Field(
+        default=(2, 5, 15, 30, 60, 120, 180), description="The same for ด่วนที่สุด and ด่วนมาก, whose steps are short."
+    )
+    dispatch_retry_schedule_bulk: Seconds = Field(
+        default=(30, 120, 600, 1800, 7200, 18_000, 36_000, 36_000), description="The same for very long lists."
+    )
+    dispatch_step_limits: Seconds = Field(
+        default=(2 * DAY, 2 * DAY, 14 * DAY, 30 * DAY),
+        description="Seconds for which webhook, e-mail, inbox and paper are tried at most, in this order, separated by commas: "
+        "then the next of them begins, even if retries are left; when paper's time is over, the letter is undeliverable. "
+        "A circular's deadline shortens the steps further.",
+    )
+    dispatch_step_limits_express: Seconds = Field(
+        default=(10 * MINUTE, 15 * MINUTE, 8 * HOUR, 3 * DAY),
+        description="The same for ด่วนที่สุด and ด่วนมาก: a webhook that fails is left after 10 minutes, an inbox that nobody "
+        "reads after a working day.",
+    )
+    dispatch_step_limits_bulk: Seconds = Field(
+        default=(3 * DAY, 3 * DAY, 30 * DAY, 60 * DAY), description="The same for very long lists."
     )
     dispatch_agency_patience: Annotated[float, Field(ge=0)] = Field(
         default=60.0, description="Seconds to wait for news of an agency that is not known yet; then its letter is in the inbox."
@@ -180,8 +227,15 @@ class DispatchSettings(ServiceSettings):
                 Fernet(key)
         except ValueError:
             raise ValueError("WIAN_DISPATCH_SECRET_KEY: each key is 32 bytes in URL-safe base64") from None
-        if not self.dispatch_retry_schedule or not all(math.isfinite(wait) and wait > 0 for wait in self.dispatch_retry_schedule):
-            raise ValueError("WIAN_DISPATCH_RETRY_SCHEDULE must list one or more seconds greater than 0")
+        for lane in Lane:
+            suffix = "" if lane is Lane.NORMAL else f"_{lane.upper()}"
+            schedule, limits = self._schedule(lane), self._limits(lane)
+            if not schedule or not all(math.isfinite(wait) and wait > 0 for wait in schedule):
+                raise ValueError(f"WIAN_DISPATCH_RETRY_SCHEDULE{suffix} must list one or more seconds greater than 0")
+            if len(limits) != len(LADDER) or not all(0 < limit <= LONGEST_STEP for limit in limits):
+                raise ValueError(
+                    f"WIAN_DISPATCH_STEP_LIMITS{suffix} must list seconds from above 0 to a year for webhook, e-mail, inbox and paper"
+                )
         self._transport_relations_hold()
         if self.dispatch_lease < max(self.dispatch_request_timeout, self.dispatch_smtp_timeout) + LEASE_MARGIN:
             raise ValueError(
@@ -190,6 +244,8 @@ class DispatchSettings(ServiceSettings):
             )
         if self.dispatch_queue_lease <= self.publish_timeout + LEASE_MARGIN:
             raise ValueError(f"WIAN_DISPATCH_QUEUE_LEASE must be more than {LEASE_MARGIN:g} s longer than WIAN_PUBLISH_TIMEOUT")
+        if self.dispatch_breaker_longest_pause < self.dispatch_breaker_pause:
+            raise ValueError("WIAN_DISPATCH_BREAKER_LONGEST_PAUSE must not be shorter than WIAN_DISPATCH_BREAKER_PAUSE")
         if self.dispatch_window < self.dispatch_batch_size:
             raise ValueError("WIAN_DISPATCH_WINDOW must hold at least one batch (WIAN_DISPATCH_BATCH_SIZE)")
         return self
@@ -210,3 +266,29 @@ class DispatchSettings(ServiceSettings):
     def secret_keys(self) -> tuple[str, ...]:
         """The Fernet keys, the one that encrypts first."""
         return tuple(key.strip() for key in self.dispatch_secret_key.get_secret_value().split(",") if key.strip())
+
+    @property
+    def policy(self) -> Policy:
+        """How deliveries are tried again and passed on, by urgency."""
+        return Policy(
+            lanes={lane: LanePolicy(self._schedule(lane), StepLimits.of_seconds(self._limits(lane))) for lane in Lane},
+            agency_patience=timedelta(seconds=self.dispatch_agency_patience),
+        )
+
+    def _schedule(self, lane: Lane) -> tuple[float, ...]:
+        match lane:
+            case Lane.EXPRESS:
+                return self.dispatch_retry_schedule_express
+            case Lane.NORMAL:
+                return self.dispatch_retry_schedule
+            case Lane.BULK:
+                return self.dispatch_retry_schedule_bulk
+
+    def _limits(self, lane: Lane) -> tuple[float, ...]:
+        match lane:
+            case Lane.EXPRESS:
+                return self.dispatch_step_limits_express
+            case Lane.NORMAL:
+                return self.dispatch_step_limits
+            case Lane.BULK:
+                return self.dispatch_step_limits_bulk

@@ -51,7 +51,8 @@ class MailSender:
         batch = _MailBatch(self._server, self._reader, self._sender, self._public_url)
         try:
             # SMTP is one conversation: one mail after the other.
-            yield Session(batch.send, asyncio.Semaphore(1))
+            turn = asyncio.Semaphore(1)
+            yield Session(batch.send, lambda _when_slow: turn)
         finally:
             await batch.close()
 

@@ -8,6 +8,7 @@ import structlog
 from opentelemetry import metrics
 
 from services.dispatch.scheduler import LANES
+from services.dispatch.store import circuits
 from shared import postgres
 from shared.postgres import Connection, Database
 from shared.runtime import pause
@@ -15,21 +16,26 @@ from shared.runtime import pause
 # Deliveries that have not ended and have neither a time of next action nor a lease. Constraints forbid it; this looks.
 COUNT_FORGOTTEN: Final = """
 SELECT count(*) FROM deliveries
-WHERE state IN ('scheduled', 'leased') AND next_attempt_at IS NULL AND leased_until IS NULL
+WHERE state IN ('scheduled', 'leased') AND next_attempt_at IS NULL AND lease_token IS NULL
 """
 
 BACKLOG: Final = """
 SELECT wanted.lane, wanted.channel,
     coalesce(extract(epoch FROM now() - (
         SELECT d.next_attempt_at FROM deliveries d
-        WHERE d.state = 'scheduled' AND d.lane = wanted.lane AND d.channel = wanted.channel
-        ORDER BY d.next_attempt_at LIMIT 1
+        WHERE d.state = 'scheduled' AND NOT d.parked AND d.lane = wanted.lane AND d.channel = wanted.channel
+            AND d.next_attempt_at <= now()
+        ORDER BY d.turn_at LIMIT 1
     )), 0)::double precision AS age,
     (
-        SELECT count(*) FROM deliveries d WHERE d.state = 'leased' AND d.lane = wanted.lane AND d.channel = wanted.channel
+        SELECT coalesce(sum(l.deliveries), 0)::bigint FROM leases l
+        WHERE l.lane = wanted.lane AND l.channel = wanted.channel
     ) AS leased
 FROM unnest($1::text[], $2::text[]) AS wanted (lane, channel)
 """
+
+COUNT_OPEN_CIRCUITS: Final = "SELECT count(*) FROM circuits WHERE state <> 'closed'"
+COUNT_AGENCIES_PARKED: Final = "SELECT count(*) FROM circuits WHERE look_at IS NOT NULL"
 
 log = structlog.stdlib.get_logger(__name__)
 _meter = metrics.get_meter("wian.dispatch")
@@ -42,6 +48,14 @@ _age = _meter.create_gauge(
     description="How long the longest waiting due delivery has been due, by lane and channel.",
 )
 _leased = _meter.create_gauge("wian.dispatch.leased", unit="{delivery}", description="Deliveries in work, by lane and channel.")
+_open_circuits = _meter.create_gauge(
+    "wian.dispatch.circuits.open",
+    unit="{agency}",
+    description="Agencies whose endpoint fails, so that nothing is sent to it for a while.",
+)
+_agencies_parked = _meter.create_gauge(
+    "wian.dispatch.agencies.parked", unit="{agency}", description="Agencies for which letters wait until they have room."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +104,12 @@ class Observer:
                 attributes = {"lane": backlog.lane, "channel": backlog.channel}
                 _age.set(backlog.age, attributes)
                 _leased.set(backlog.leased, attributes)
+            _open_circuits.set(await connection.fetchval(COUNT_OPEN_CIRCUITS))
+            _agencies_parked.set(await connection.fetchval(COUNT_AGENCIES_PARKED))
+            unwatched = await circuits.watch_forgotten(connection)
         _forgotten.set(forgotten)
         if forgotten:
             log.error("deliveries are forgotten", count=forgotten)
-        return forgotten
+        if unwatched:
+            log.error("parked deliveries were not looked after", agencies=unwatched)
+        return forgotten + unwatched

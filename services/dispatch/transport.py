@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
+from uuid import UUID
 
 import aiohttp
 from opentelemetry.trace import SpanKind, Status, StatusCode
@@ -18,10 +19,12 @@ from yarl import URL
 from services.dispatch import payload
 from services.dispatch.config import DispatchSettings
 from services.dispatch.connections import FAILURES, open_sessions, outcome_of_failure
-from services.dispatch.delivery.jobs import Endpoint, Job
+from services.dispatch.delivery.jobs import CircularContent, Endpoint, Job
 from services.dispatch.delivery.send import Session
+from services.dispatch.delivery.slots import Slots
 from services.dispatch.guard import LookUp, Network, UrlRefused, check_url, look_up
 from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater, answer_text
+from services.dispatch.payload import WebhookBodies
 from services.dispatch.vault import SecretLost, Vault
 from shared import telemetry
 
@@ -29,6 +32,7 @@ from shared import telemetry
 ANSWER_LIMIT: Final = 4096
 ANSWER_PATIENCE: Final = 2.0
 ENDPOINTS_KEPT: Final = 10_000
+CIRCULARS_KEPT: Final = 200
 
 # 408 request timeout, 409 conflict, 425 too early, 429 too many requests: the same request may go through later.
 RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
@@ -45,13 +49,12 @@ class Answer:
 
 
 class WebhookSender:
-    """Sends webhooks over kept-alive connections, at most `concurrency` at a time for each lane."""
+    """Sends webhooks over kept-alive connections."""
 
     def __init__(
         self, sessions: Mapping[str, aiohttp.ClientSession], vault: Vault, allowed: Sequence[Network], public_url: str
     ) -> None:
         self._sessions = sessions
-        self._public_url = public_url
         allowed = tuple(allowed)
 
         @lru_cache(maxsize=ENDPOINTS_KEPT)
@@ -62,11 +65,14 @@ class WebhookSender:
         def signer(sealed: bytes) -> Webhook:
             return Webhook(vault.open(sealed))
 
-        self._checked, self._signer = checked, signer
+        self._signer = signer
+        self._checked = checked
+        self._public_url = public_url
+        self._bodies: dict[UUID, WebhookBodies] = {}
 
-    def lane(self, concurrency: int) -> "WebhookLane":
-        """A sender with slots of its own, so that one lane's slow endpoints take no other lane's."""
-        return WebhookLane(self, concurrency)
+    def lane(self, slots: Slots) -> "WebhookLane":
+        """A sender with slots of its own, so that one lane's endpoints take no other lane's."""
+        return WebhookLane(self, slots)
 
     async def send(self, job: Job) -> Outcome:
         """Send one webhook; network trouble and refusals are outcomes."""
@@ -94,7 +100,7 @@ class WebhookSender:
             return outcome
 
     def _request(self, job: Job, endpoint: Endpoint) -> tuple[dict[str, str], bytes]:
-        body = payload.webhook_body(job.address, job.circular, self._public_url)
+        body = self._bodies_of(job.circular).body(job.address)
         now, message_id = datetime.now(UTC), str(job.address.delivery_id)
         headers = {
             "webhook-id": message_id,
@@ -104,9 +110,17 @@ class WebhookSender:
         }
         return headers, body
 
+    def _bodies_of(self, circular: CircularContent) -> WebhookBodies:
+        found = self._bodies.get(circular.circular_id)
+        if found is None:
+            if len(self._bodies) >= CIRCULARS_KEPT:
+                self._bodies.clear()
+            found = self._bodies[circular.circular_id] = WebhookBodies(circular, self._public_url)
+        return found
+
     async def _post(self, session: aiohttp.ClientSession, url: URL, headers: dict[str, str], body: bytes) -> Outcome:
         try:
-            async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+            async with session.post(url, data=aiohttp.BytesPayload(body), headers=headers, allow_redirects=False) as response:
                 answer = Answer(response.status, await _read_answer(response), response.headers.get("Retry-After"))
             return outcome_of(answer, datetime.now(UTC))
         except FAILURES as error:
@@ -116,8 +130,8 @@ class WebhookSender:
 class WebhookLane:
     """The webhooks of one lane."""
 
-    def __init__(self, sender: WebhookSender, concurrency: int) -> None:
-        self._session = Session(sender.send, asyncio.Semaphore(concurrency))
+    def __init__(self, sender: WebhookSender, slots: Slots) -> None:
+        self._session = Session(sender.send, slots.hold)
 
     @asynccontextmanager
     async def session(self) -> AsyncGenerator[Session]:

@@ -1,7 +1,6 @@
 """Workers: each takes the batches of one lane and channel from the broker, sends them, and records what came of it."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -9,18 +8,19 @@ from uuid import UUID
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from services.dispatch.delivery.claim import keeping_lease, take
-from services.dispatch.delivery.jobs import Batch, Sent
+from services.dispatch.delivery.claim import LeaseKeeper, Taker
+from services.dispatch.delivery.jobs import Batch, Job
 from services.dispatch.delivery.record import Recorder
-from services.dispatch.delivery.send import Sender, attempt
+from services.dispatch.delivery.send import Sender, Session, attempt
+from services.dispatch.store import claims
 from shared import postgres
 from shared.broker import Consumer, Incoming, Verdict
 from shared.contracts.envelope import Envelope
 from shared.postgres import Database
 
-# Outcomes that come within this time of the first are recorded together; slower ones do not hold up the news of the others.
-RECORD_LINGER: Final = 0.05
 DATABASE_PAUSE: Final = 0.5
+# To hand work back when the grace period is over and the process must end.
+LAST_PATIENCE: Final = 3.0
 
 BATCH_TYPE: Final = "dispatch.batch.leased.v1"
 
@@ -36,8 +36,36 @@ class BatchLeased(BaseModel):
     deliveries: int
 
 
+class _Progress:
+    """A batch under way: `settled` when nothing of it is left but what takes long."""
+
+    def __init__(self, jobs: int, settled: asyncio.Event) -> None:
+        self._left = jobs
+        self._settled = settled
+        self._slow: set[UUID] = set()
+        self.recorded = 0
+        self.not_sent = 0
+
+    def is_slow(self, delivery_id: UUID) -> None:
+        self._slow.add(delivery_id)
+        self._count()
+
+    def has_ended(self, delivery_id: UUID) -> None:
+        if delivery_id not in self._slow:
+            self._count()
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._settled.set()
+
+
 class BatchHandler:
-    """Does with a batch's message what there is still to do for it."""
+    """Does with a batch's message what there is still to do for it.
+
+    The message is done with when what is left of its batch waits for slow endpoints: the lease is what counts, and a worker
+    that waits can take other batches.
+    """
 
     def __init__(
         self, database: Database, sender: Sender, recorder: Recorder, *, lease: timedelta, email_secret_letters: bool
@@ -45,9 +73,10 @@ class BatchHandler:
         self._database = database
         self._sender = sender
         self._recorder = recorder
-        self._lease = lease
-        self._email_secret_letters = email_secret_letters
-        self._in_hand: set[asyncio.Task[int]] = set()
+        self._taker = Taker(database, lease=lease, email_secret_letters=email_secret_letters)
+        self._keeper = LeaseKeeper(database, lease)
+        self._in_hand: dict[asyncio.Task[int], UUID] = {}
+        self.stopping = asyncio.Event()
 
     async def __call__(self, message: Incoming) -> Verdict:
         """Deliver the batch; a channel that is lost meanwhile stops neither the sending nor the recording."""
@@ -56,72 +85,106 @@ class BatchHandler:
         except ValidationError as error:
             log.error("batch cannot be read", message_id=message.message_id, error=repr(error)[:500])
             return Verdict.DEAD
-        task = asyncio.create_task(self.deliver(ticket))
-        self._in_hand.add(task)
-        task.add_done_callback(self._in_hand.discard)
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if not task.done():
-                task.add_done_callback(_log_failure)
-            raise
+        settled = asyncio.Event()
+        task = asyncio.create_task(self.deliver(ticket, settled))
+        self._in_hand[task] = ticket
+        task.add_done_callback(self._ended)
+        await settled.wait()
+        if task.done():
+            task.result()
         return Verdict.DONE
 
+    def _ended(self, task: asyncio.Task[int]) -> None:
+        del self._in_hand[task]
+        if not task.cancelled() and task.exception() is not None:
+            log.error("batch failed", error=repr(task.exception()))
+
     async def finish(self) -> None:
-        """Wait for batches whose message was lost from hand."""
+        """Wait for what is under way; what has not been sent yet is handed back."""
+        self.stopping.set()
         await asyncio.gather(*self._in_hand, return_exceptions=True)
 
-    def abandon(self) -> None:
-        """Cancel what is still in hand: the grace period is over, and the leases will run out."""
-        for task in self._in_hand:
+    async def abandon(self) -> None:
+        """The grace period is over: cancel what is still under way, and hand its deliveries back to be sent again."""
+        tickets = list(self._in_hand.values())
+        for task in list(self._in_hand):
             task.cancel()
+        if not tickets:
+            return
+        log.warning("batches abandoned: the grace period is over", count=len(tickets))
+        try:
+            async with asyncio.timeout(LAST_PATIENCE):
+                await self._hand_back(tickets)
+        except (postgres.Unavailable, TimeoutError) as error:
+            log.warning("not handed back: the leases will run out", error=repr(error))
 
-    async def deliver(self, ticket: UUID) -> int:
-        """Send what still holds `ticket` and record it; returns how many deliveries were recorded."""
-        batch = await self._take(ticket)
-        if not batch.jobs:
-            log.info("batch was taken up before")
-            return 0
-        async with keeping_lease(self._database, batch.lease_token, self._lease):
-            recorded = await self._send_and_record(batch)
-        log.info("batch done", deliveries=len(batch.jobs), recorded=recorded)
-        return recorded
+    async def deliver(self, ticket: UUID, settled: asyncio.Event) -> int:
+        """Send what is leased under `ticket` and record it; returns how many deliveries were recorded."""
+        try:
+            batch = await self._take(ticket)
+            if not batch.jobs:
+                log.info("batch was taken up before")
+                return 0
+            with self._keeper.keeping(ticket):
+                progress = await self._send_and_record(batch, settled)
+                await self._end(ticket, progress)
+        finally:
+            settled.set()
+        log.info("batch done", deliveries=len(batch.jobs), recorded=progress.recorded, not_sent=progress.not_sent)
+        return progress.recorded
 
     async def _take(self, ticket: UUID) -> Batch:
         while True:
             try:
-                return await take(self._database, ticket, lease=self._lease, email_secret_letters=self._email_secret_letters)
+                return await self._taker.take(ticket)
             except postgres.Unavailable as error:
                 log.warning("batch waits for the database", error=repr(error))
                 await asyncio.sleep(DATABASE_PAUSE)
 
-    async def _send_and_record(self, batch: Batch) -> int:
-        recorded = 0
+    async def _send_and_record(self, batch: Batch, settled: asyncio.Event) -> _Progress:
+        progress = _Progress(len(batch.jobs), settled)
         async with self._sender.session() as session:
-            pending = {asyncio.create_task(attempt(job, session)) for job in batch.jobs}
+            tasks = [asyncio.create_task(self._deliver_one(batch, job, session, progress)) for job in batch.jobs]
             try:
-                while pending:
-                    sent, pending = await _next_group(pending)
-                    recorded += await self._recorder.record(batch.lease_token, sent)
+                await asyncio.wait(tasks)
             finally:
-                for task in pending:
+                for task in tasks:
                     task.cancel()
-        return recorded
+        # One that failed was logged where it did; its lease runs out.
+        for task in tasks:
+            task.exception()
+        return progress
 
+    async def _deliver_one(self, batch: Batch, job: Job, session: Session, progress: _Progress) -> None:
+        delivery_id = job.address.delivery_id
+        try:
+            sent = await attempt(job, session, when_slow=lambda: progress.is_slow(delivery_id), stopping=self.stopping)
+            if sent is None:
+                progress.not_sent += 1
+            else:
+                recorded = await self._recorder.record(batch.lease_token, sent)
+                progress.recorded += recorded
+        finally:
+            progress.has_ended(delivery_id)
 
-async def _next_group(pending: set[asyncio.Task[Sent]]) -> tuple[Sequence[Sent], set[asyncio.Task[Sent]]]:
-    await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-    done, waiting = await asyncio.wait(pending, timeout=RECORD_LINGER)
-    return [task.result() for task in done], waiting
+    async def _end(self, ticket: UUID, progress: _Progress) -> None:
+        try:
+            if progress.not_sent:
+                await self._hand_back([ticket])
+            else:
+                async with self._database.connection() as connection:
+                    await claims.end_leases(connection, [ticket])
+        except postgres.Unavailable as error:
+            # The scheduler ends it when it has run out.
+            log.warning("lease not ended", error=repr(error))
 
-
-def _log_failure(task: asyncio.Task[int]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        log.error("batch failed after its message was lost", error=repr(task.exception()))
+    async def _hand_back(self, tickets: list[UUID]) -> None:
+        async with self._database.transaction() as connection:
+            await claims.hand_back(connection, tickets)
 
 
 class LaneWorker:
-    """The consumer of one lane and channel, which ends only when what it has in hand is recorded."""
+    """The consumer of one lane and channel, which ends only when what it has in hand is recorded or handed back."""
 
     def __init__(self, consumer: Consumer, handler: BatchHandler) -> None:
         self._consumer = consumer
@@ -132,8 +195,14 @@ class LaneWorker:
         return self._consumer.name
 
     async def run(self, stop: asyncio.Event) -> None:
+        told = asyncio.create_task(self._tell(stop))
         try:
             await self._consumer.run(stop)
             await self._handler.finish()
         finally:
-            self._handler.abandon()
+            told.cancel()
+            await self._handler.abandon()
+
+    async def _tell(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._handler.stopping.set()

@@ -27,6 +27,7 @@ from services.dispatch.outcomes import Delivered, Outcome, Refused, RetryLater
 from services.dispatch.transport import ANSWER_PATIENCE, open_webhooks
 from services.dispatch.vault import Vault, new_secret
 from shared.contracts.events import Channel
+from shared.contracts.topology import Lane
 from tests.support.dispatch import letter
 from tests.support.eventually import eventually
 from tests.support.peers import Authority, Behaviour, Peer, answering, connect_proxy, peer, pouring, silent
@@ -74,7 +75,7 @@ def _job(vault: Vault, url: str) -> Job:
         traceparent=None,
     )
     address = Address(uuid4(), uuid4(), uuid4(), "นายอำเภอ", 1, relay_duty=False, acknowledgment_link="link")
-    standing = Standing(Channel.WEBHOOK, 0, 0, Routes(webhook=True, email=False), None)
+    standing = Standing(Lane.NORMAL, Channel.WEBHOOK, None, 0, 0, Routes(webhook=True, email=False), None, None)
     return Job(address, circular, standing, Endpoint(url, vault.seal(new_secret())), None)
 
 

@@ -233,12 +233,12 @@ async def test_a_scheduler_killed_before_it_has_published_holds_its_batch_only_b
     killed = asyncio.create_task(scheduler.run_once())
     await eventually(dispatch.states, lambda states: states == ["leased"])
     killed.cancel()
-    held = (await dispatch.delivery())["leased_until"] - datetime.now(UTC)
+    held = await dispatch.leased_until() - datetime.now(UTC)
     assert held < scheduler._pace.publish_lease
     await dispatch.expire_leases()
     scheduler._publisher = dispatch.publisher
     await scheduler.run_once()
-    waiting = (await dispatch.delivery())["leased_until"] - datetime.now(UTC)
+    waiting = await dispatch.leased_until() - datetime.now(UTC)
     assert waiting > scheduler._pace.publish_lease
     await dispatch.deliver_due()
     assert await dispatch.states() == ["handed_over"]
@@ -249,7 +249,7 @@ async def test_a_batch_handed_back_is_nothing_to_a_worker_that_got_it_after_all(
     await dispatch.apply(circular_dispatched([agency]))
     await dispatch.engine.scheduler.run_once()
     (message,) = await dispatch.messages()
-    async with dispatch.database.connection() as connection:
+    async with dispatch.database.transaction() as connection:
         await hand_back(connection, [(await dispatch.delivery())["lease_token"]])
     assert await dispatch.handler()(message) is Verdict.DONE
     assert endpoint.received == []

@@ -199,12 +199,17 @@ class Bench:
         """Let the time of every next action come."""
         async with self.database.connection() as connection:
             await connection.execute(
-                "UPDATE deliveries SET next_attempt_at = now() - interval '1 second' WHERE state = 'scheduled'"
+                "UPDATE deliveries SET next_attempt_at = now() - interval '1 second', turn_at = now() WHERE state = 'scheduled'"
             )
 
     async def expire_leases(self) -> None:
         async with self.database.connection() as connection:
-            await connection.execute("UPDATE deliveries SET leased_until = now() - interval '1 second' WHERE state = 'leased'")
+            await connection.execute("UPDATE leases SET leased_until = now() - interval '1 second'")
+
+    async def leased_until(self) -> datetime:
+        """When the only lease there is runs out."""
+        async with self.database.connection() as connection:
+            return await connection.fetchval("SELECT leased_until FROM leases")
 
     async def deliveries(self) -> list[Row]:
         async with self.database.connection() as connection:

@@ -1,5 +1,6 @@
 """Sending one job: measured, logged, and never raising."""
 
+import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -28,10 +29,10 @@ _durations = _meter.create_histogram(
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """How the jobs of one batch are sent: `slots` is held for the time of one attempt."""
+    """How the jobs of one batch are sent: a slot is held for one attempt, and calls back when the attempt counts as slow."""
 
     send: Callable[[Job], Awaitable[Outcome]]
-    slots: AbstractAsyncContextManager[object]
+    slot: Callable[[Callable[[], None]], AbstractAsyncContextManager[object]]
 
 
 class Sender(Protocol):
@@ -60,9 +61,11 @@ def dice() -> float:
     return random.random()  # noqa: S311 - no secret
 
 
-async def attempt(job: Job, session: Session) -> Sent:
-    """Send `job` when there is a slot for it; whatever happens is an outcome."""
-    async with session.slots:
+async def attempt(job: Job, session: Session, *, when_slow: Callable[[], None], stopping: asyncio.Event) -> Sent | None:
+    """Send `job` when there is a slot for it; whatever happens is an outcome. None: not sent, this worker is to stop."""
+    async with session.slot(when_slow):
+        if stopping.is_set():
+            return None
         started_at, begun = datetime.now(UTC), time.perf_counter()
         try:
             outcome = await session.send(job)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -10,6 +10,11 @@ from services.dispatch.delivery.jobs import CircularContent
 from shared.contracts.events import Channel, CircularDispatched, FrozenRecipient, LetterSummary
 from shared.contracts.topology import Lane
 from shared.postgres import Connection
+
+# Far more than a letter takes, so that a sender who has sent many stands behind whoever comes while they are being sent.
+TURN_SPACING: Final = timedelta(milliseconds=10)
+# How far ahead a place may be. A claim passes over the retries that come due within this time, so it is not endless.
+TURN_HORIZON: Final = timedelta(minutes=5)
 
 # A chunk and an acknowledgment of one circular must see each other, in whichever order they come: a chunk takes the lock
 # alone, acknowledgments share it among themselves.
@@ -30,14 +35,24 @@ FROM circulars WHERE circular_id = ANY($1::uuid[])
 
 GET_SENDER: Final = "SELECT sender_agency_id FROM circulars WHERE circular_id = $1"
 
+# Start-time fair queueing: a sender's next letters stand behind its last ones, however fast they came, and not behind those
+# of others who come meanwhile. A place only orders: alone, a sender is not slowed. A retry stands at its own time.
+TAKE_TURNS: Final = """
+INSERT INTO turns (sender_agency_id, lane, turn_at) VALUES ($1, $2, now() + $3::bigint * $4::interval)
+ON CONFLICT (sender_agency_id, lane) DO UPDATE
+SET turn_at = least(greatest(turns.turn_at, now()), now() + $5::interval) + $3::bigint * $4::interval
+RETURNING turn_at - $3::bigint * $4::interval
+"""
+
 ADD_DELIVERIES: Final = """
 INSERT INTO deliveries (delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link,
-    lane, channel, state, next_attempt_at)
+    lane, channel, state, next_attempt_at, step_until, turn_at)
 SELECT new.delivery_id, new.recipient_id, $1, new.agency_id, new.title, new.position, new.relay_duty, new.acknowledgment_link,
-    $2, new.channel, 'scheduled', new.next_attempt_at
+    $2, new.channel, 'scheduled', new.next_attempt_at, new.step_until, $13::timestamptz + new.nth * $14::interval
 FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::bigint[], $8::boolean[], $9::text[], $10::text[],
-        $11::timestamptz[])
-    AS new (delivery_id, recipient_id, agency_id, title, position, relay_duty, acknowledgment_link, channel, next_attempt_at)
+        $11::timestamptz[], $12::timestamptz[]) WITH ORDINALITY
+    AS new (delivery_id, recipient_id, agency_id, title, position, relay_duty, acknowledgment_link, channel, next_attempt_at,
+        step_until, nth)
 ON CONFLICT (recipient_id) DO NOTHING
 """
 
@@ -53,13 +68,14 @@ WHERE a.recipient_id = ANY($1::uuid[]) AND d.acknowledged_at IS NULL
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """A recipient that is to get the letter."""
+    """A recipient that is to get the letter; `step_until` is the end of the step on `channel`."""
 
     delivery_id: UUID
     recipient: FrozenRecipient
     acknowledgment_link: str
     channel: Channel | None
     next_attempt_at: datetime
+    step_until: datetime | None
 
 
 async def add_circular(connection: Connection, event: CircularDispatched, lane: Lane, traceparent: str | None) -> None:
@@ -81,8 +97,11 @@ async def add_circular(connection: Connection, event: CircularDispatched, lane: 
     )
 
 
-async def add_deliveries(connection: Connection, circular_id: UUID, lane: Lane, new: Sequence[NewDelivery]) -> None:
-    """Add one delivery for each recipient that has none yet."""
+async def add_deliveries(
+    connection: Connection, circular_id: UUID, sender_agency_id: UUID, lane: Lane, new: Sequence[NewDelivery]
+) -> None:
+    """Add one delivery for each recipient that has none yet, each at its sender's next turn in the lane."""
+    turn_at = await connection.fetchval(TAKE_TURNS, sender_agency_id, lane, len(new), TURN_SPACING, TURN_HORIZON)
     await connection.execute(
         ADD_DELIVERIES,
         circular_id,
@@ -96,6 +115,9 @@ async def add_deliveries(connection: Connection, circular_id: UUID, lane: Lane, 
         [delivery.acknowledgment_link for delivery in new],
         [delivery.channel for delivery in new],
         [delivery.next_attempt_at for delivery in new],
+        [delivery.step_until for delivery in new],
+        turn_at,
+        TURN_SPACING,
     )
 
 

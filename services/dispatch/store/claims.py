@@ -1,78 +1,90 @@
-"""SQL of claiming: leases on due deliveries, and what comes due without being sent."""
+"""SQL of claiming: due deliveries, their leases, and the work that is handed back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from services.dispatch.flow import Candidate
 from shared.contracts.events import Channel
 from shared.contracts.topology import Lane
 from shared.postgres import Connection, Row
 
-# Up to $3 leases of one lane and channel run at a time; each ticket is a lease token shared by up to $4 deliveries.
-CLAIM: Final = """
+# One scheduler claims at a time, so that limits hold across all of them; the others find nothing to do for that instant.
+TRY_TURN: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended('dispatch.claim', 0))"
+
+# Of each lane and channel up to $4 due deliveries, while less than $3 wait in the broker for a worker.
+LOCK_DUE: Final = """
 WITH lanes AS (
-    SELECT lane, channel FROM unnest($1::text[], $2::text[]) AS wanted (lane, channel)
-), held AS (
-    SELECT lane, channel, count(*) AS leases FROM deliveries
-    WHERE state = 'leased' AND leased_until > now() GROUP BY lane, channel
-), due AS (
-    SELECT picked.delivery_id, lanes.lane, lanes.channel, picked.next_attempt_at
-    FROM lanes LEFT JOIN held ON held.lane = lanes.lane AND held.channel = lanes.channel
-    CROSS JOIN LATERAL (
-        SELECT d.delivery_id, d.next_attempt_at FROM deliveries d
-        WHERE d.state = 'scheduled' AND d.lane = lanes.lane AND d.channel = lanes.channel AND d.next_attempt_at <= now()
-        ORDER BY d.next_attempt_at
-        LIMIT least($5::bigint, greatest(0, $3::bigint - coalesce(held.leases, 0)))
-        FOR UPDATE SKIP LOCKED
-    ) picked
-), numbered AS (
-    SELECT delivery_id, lane, channel,
-        (row_number() OVER (PARTITION BY lane, channel ORDER BY next_attempt_at, delivery_id) - 1) / $4::bigint AS batch
-    FROM due
-), tickets AS (
-    SELECT lane, channel, batch, gen_random_uuid() AS lease_token FROM numbered GROUP BY lane, channel, batch
-), leased AS (
-    UPDATE deliveries SET state = 'leased', lease_token = tickets.lease_token, leased_until = now() + $6::interval,
-        next_attempt_at = NULL
-    FROM numbered JOIN tickets
-        ON tickets.lane = numbered.lane AND tickets.channel = numbered.channel AND tickets.batch = numbered.batch
-    WHERE deliveries.delivery_id = numbered.delivery_id
-    RETURNING deliveries.lane, deliveries.channel, deliveries.lease_token
+    SELECT lane, channel, rank FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (lane, channel, rank)
+), waiting AS (
+    SELECT lane, channel, sum(deliveries)::bigint AS deliveries FROM leases WHERE holder IS NULL GROUP BY lane, channel
 )
-SELECT lane, channel, lease_token, count(*) AS deliveries FROM leased GROUP BY lane, channel, lease_token
+SELECT picked.delivery_id, picked.agency_id, lanes.lane, lanes.channel
+FROM lanes LEFT JOIN waiting ON waiting.lane = lanes.lane AND waiting.channel = lanes.channel
+CROSS JOIN LATERAL (
+    SELECT d.delivery_id, d.agency_id, d.turn_at FROM deliveries d
+    WHERE d.state = 'scheduled' AND NOT d.parked AND d.lane = lanes.lane AND d.channel = lanes.channel
+        AND d.next_attempt_at <= now()
+    ORDER BY d.turn_at
+    LIMIT least($4::bigint, greatest(0, $3::bigint - coalesce(waiting.deliveries, 0)))
+    FOR UPDATE SKIP LOCKED
+) picked
+ORDER BY lanes.rank, picked.turn_at
 """
 
-# Whoever has taken the ticket already holds another token, and keeps its own lease.
+ADD_LEASES: Final = """
+INSERT INTO leases (lease_token, lane, channel, deliveries, leased_until)
+SELECT given.lease_token, given.lane, given.channel, given.deliveries, now() + $5::interval
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS given (lease_token, lane, channel, deliveries)
+"""
+
+LEASE: Final = """
+UPDATE deliveries SET state = 'leased', lease_token = given.lease_token, next_attempt_at = NULL
+FROM unnest($1::uuid[], $2::uuid[]) AS given (delivery_id, lease_token)
+WHERE deliveries.delivery_id = given.delivery_id
+"""
+
+PARK: Final = "UPDATE deliveries SET parked = true WHERE delivery_id = ANY($1::uuid[])"
+
+# Whoever has taken a lease up already renews it by itself.
 PUBLISHED: Final = """
-UPDATE deliveries SET leased_until = now() + $2::interval WHERE lease_token = ANY($1::uuid[]) AND state = 'leased'
+UPDATE leases SET leased_until = now() + $2::interval WHERE lease_token = ANY($1::uuid[]) AND holder IS NULL
 """
 
 HAND_BACK: Final = """
-UPDATE deliveries SET state = 'scheduled', next_attempt_at = now(), lease_token = NULL, leased_until = NULL
-WHERE lease_token = ANY($1::uuid[]) AND state = 'leased'
+UPDATE deliveries SET state = 'scheduled', next_attempt_at = now(), lease_token = NULL WHERE lease_token = ANY($1::uuid[])
 """
 
-# The ticket is exchanged for a token that only this worker knows: a second copy of the message then finds nothing.
-TAKE: Final = """
-WITH taken AS (
-    UPDATE deliveries SET lease_token = $2, leased_until = now() + $3::interval
-    WHERE lease_token = $1 AND state = 'leased'
-    RETURNING delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link, channel,
-        channel_attempts, attempts, acknowledged_at
-)
-SELECT taken.delivery_id, taken.recipient_id, taken.circular_id, taken.agency_id, taken.title, taken.position,
-    taken.relay_duty, taken.acknowledgment_link, taken.channel, taken.channel_attempts, taken.attempts, taken.acknowledged_at,
-    a.email, e.url, e.secret_encrypted
-FROM taken
-LEFT JOIN agencies a ON a.agency_id = taken.agency_id
-LEFT JOIN endpoints e ON e.agency_id = taken.agency_id AND e.state = 'active'
-ORDER BY taken.delivery_id
+END_LEASES: Final = """
+DELETE FROM leases WHERE lease_token = ANY($1::uuid[])
+    AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.lease_token = leases.lease_token)
+"""
+
+# Only the first to ask gets the lease: a second copy of the message finds nothing.
+TAKE_LEASE: Final = """
+UPDATE leases SET holder = $2, leased_until = now() + $3::interval WHERE lease_token = $1 AND holder IS NULL
+RETURNING lease_token
+"""
+
+GET_LEASED: Final = """
+SELECT d.delivery_id, d.recipient_id, d.circular_id, d.agency_id, d.title, d.position, d.relay_duty, d.acknowledgment_link,
+    d.lane, d.channel, d.step_until, d.channel_attempts, d.attempts, d.lost_leases, d.acknowledged_at, a.email, e.url,
+    e.secret_encrypted
+FROM deliveries d
+LEFT JOIN agencies a ON a.agency_id = d.agency_id
+LEFT JOIN endpoints e ON e.agency_id = d.agency_id AND e.state = 'active'
+WHERE d.lease_token = $1
+ORDER BY d.delivery_id
 """
 
 RENEW: Final = """
-UPDATE deliveries SET leased_until = now() + $2::interval WHERE lease_token = $1 AND state = 'leased'
+UPDATE leases SET leased_until = now() + $2::interval WHERE lease_token = ANY($1::uuid[])
+"""
+
+EXPIRED: Final = """
+SELECT lease_token, holder IS NOT NULL AS held FROM leases WHERE leased_until < now() ORDER BY leased_until LIMIT $1 FOR UPDATE SKIP LOCKED
 """
 
 
@@ -86,26 +98,43 @@ class Ticket:
     deliveries: int
 
 
-async def claim(
-    connection: Connection,
-    *,
-    lanes: Sequence[tuple[Lane, Channel]],
-    window: int,
-    batch_size: int,
-    batches: int,
-    lease: timedelta,
-) -> list[Ticket]:
-    """Lease due deliveries: for each lane and channel at most `batches` batches, and at most `window` leases in all."""
-    rows = await connection.fetch(
-        CLAIM,
-        [lane for lane, _ in lanes],
-        [channel for _, channel in lanes],
-        window,
-        batch_size,
-        batch_size * batches,
-        lease,
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """Leases that have run out: of workers that were lost, and of batches that no worker has taken up."""
+
+    held: tuple[UUID, ...]
+    waiting: tuple[UUID, ...]
+
+
+async def try_turn(connection: Connection) -> bool:
+    """Whether this transaction, and no other, may claim now."""
+    return await connection.fetchval(TRY_TURN)
+
+
+async def lock_due(connection: Connection, *, lanes: Sequence[tuple[Lane, Channel]], window: int, most: int) -> list[Candidate]:
+    """Due deliveries in the order of their turns: `most` of each lane and channel, fewer when `window` wait in the broker."""
+    rows = await connection.fetch(LOCK_DUE, [lane for lane, _ in lanes], [channel for _, channel in lanes], window, most)
+    return [Candidate(row["delivery_id"], row["agency_id"], Lane(row["lane"]), Channel(row["channel"])) for row in rows]
+
+
+async def lease(connection: Connection, batches: Mapping[Ticket, Sequence[UUID]], lasting: timedelta) -> None:
+    """Lease the deliveries of each batch."""
+    tickets = list(batches)
+    await connection.execute(
+        ADD_LEASES,
+        [ticket.lease_token for ticket in tickets],
+        [ticket.lane for ticket in tickets],
+        [ticket.channel for ticket in tickets],
+        [ticket.deliveries for ticket in tickets],
+        lasting,
     )
-    return [Ticket(Lane(row["lane"]), Channel(row["channel"]), row["lease_token"], row["deliveries"]) for row in rows]
+    leased = [(delivery_id, ticket.lease_token) for ticket, delivery_ids in batches.items() for delivery_id in delivery_ids]
+    await connection.execute(LEASE, [delivery_id for delivery_id, _ in leased], [token for _, token in leased])
+
+
+async def park(connection: Connection, delivery_ids: Sequence[UUID]) -> None:
+    """Keep deliveries aside until their agency has room."""
+    await connection.execute(PARK, list(delivery_ids))
 
 
 async def published(connection: Connection, tokens: Sequence[UUID], lease: timedelta) -> None:
@@ -114,14 +143,31 @@ async def published(connection: Connection, tokens: Sequence[UUID], lease: timed
 
 
 async def hand_back(connection: Connection, tokens: Sequence[UUID]) -> None:
-    """End leases that nobody has taken up; their deliveries are due at once."""
+    """End leases whose deliveries were not sent: they are due at once. Needs a transaction."""
     await connection.execute(HAND_BACK, list(tokens))
+    await connection.execute(END_LEASES, list(tokens))
 
 
-async def take(connection: Connection, ticket: UUID, lease_token: UUID, lease: timedelta) -> list[Row]:
-    """Exchange `ticket` for `lease_token` and read the deliveries that still hold it."""
-    return await connection.fetch(TAKE, ticket, lease_token, lease)
+async def end_leases(connection: Connection, tokens: Sequence[UUID]) -> None:
+    """Forget leases under which nothing is left to do."""
+    await connection.execute(END_LEASES, list(tokens))
 
 
-async def renew(connection: Connection, lease_token: UUID, lease: timedelta) -> None:
-    await connection.execute(RENEW, lease_token, lease)
+async def take(connection: Connection, ticket: UUID, holder: UUID, lease: timedelta) -> list[Row]:
+    """Take up the lease and read its deliveries; none when another has taken it up."""
+    if await connection.fetchval(TAKE_LEASE, ticket, holder, lease) is None:
+        return []
+    return await connection.fetch(GET_LEASED, ticket)
+
+
+async def renew(connection: Connection, tokens: Sequence[UUID], lease: timedelta) -> None:
+    await connection.execute(RENEW, list(tokens), lease)
+
+
+async def lock_expired(connection: Connection, limit: int) -> Expired:
+    """Leases that have run out."""
+    rows = await connection.fetch(EXPIRED, limit)
+    return Expired(
+        held=tuple(row["lease_token"] for row in rows if row["held"]),
+        waiting=tuple(row["lease_token"] for row in rows if not row["held"]),
+    )
