@@ -143,15 +143,7 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
             email_secret_letters=settings.dispatch_email_secret_letters,
         )
 
-    webhooks = await stack.enter_async_context(
-        open_webhooks(
-            resources.vault,
-            allowed=settings.dispatch_allow_networks,
-            public_url=settings.public_url,
-            connect_timeout=settings.dispatch_connect_timeout,
-            request_timeout=settings.dispatch_request_timeout,
-        )
-    )
+    webhooks = await stack.enter_async_context(open_webhooks(settings, resources.vault))
     mail = await _open_mail(stack, settings, resources.signer)
 
     def webhook_lane() -> Sender:
