@@ -10,7 +10,8 @@ from typing import Final
 import httpx
 from fastapi import FastAPI
 
-from services.dispatch.api import deliveries, endpoints, inbox
+from services.dispatch.api import deliveries, endpoints, inbox, inbox_leases
+from services.dispatch.arrivals import Arrivals
 from services.dispatch.attachments import AttachmentReader
 from services.dispatch.breaker import BreakerPolicy
 from services.dispatch.config import LEASE_MARGIN, DispatchSettings
@@ -53,7 +54,8 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     """The application over opened resources."""
     app = web.create_app("Wian dispatch", verifier=verifier)
     app.state.resources = resources
-    for router in (endpoints.router, inbox.router, deliveries.router):
+    app.state.arrivals = Arrivals(resources.database, interval=resources.settings.dispatch_pull_interval)
+    for router in (endpoints.router, inbox_leases.router, inbox.router, deliveries.router):
         app.include_router(router)
     return app
 

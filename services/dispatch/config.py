@@ -97,6 +97,9 @@ class DispatchSettings(ServiceSettings):
     dispatch_inbox_patience: Annotated[float, Field(gt=0)] = Field(
         default=30 * DAY, description="Seconds that a letter waits in the inbox to be pulled before it counts as undeliverable."
     )
+    dispatch_pull_interval: Annotated[float, Field(gt=0, le=10)] = Field(
+        default=0.5, description="Seconds between two looks for letters while calls to lease wait for some."
+    )
     dispatch_agency_patience: Annotated[float, Field(ge=0)] = Field(
         default=60.0, description="Seconds to wait for news of an agency that is not known yet; then its letter is in the inbox."
     )
