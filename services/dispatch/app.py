@@ -10,7 +10,7 @@ from typing import Final
 import httpx
 from fastapi import FastAPI
 
-from services.dispatch.api import deliveries, endpoints, inbox, inbox_leases
+from services.dispatch.api import deliveries, endpoints, events, inbox, inbox_leases
 from services.dispatch.arrivals import Arrivals
 from services.dispatch.attachments import AttachmentReader
 from services.dispatch.breaker import BreakerPolicy
@@ -26,6 +26,7 @@ from services.dispatch.observer import Observer
 from services.dispatch.resources import Resources
 from services.dispatch.retry import Policy
 from services.dispatch.scheduler import Pace, Scheduler
+from services.dispatch.sequencer import FeedPruner, Sequencer
 from services.dispatch.store.transitions import Deliveries
 from services.dispatch.transport import open_webhooks
 from services.dispatch.vault import Vault
@@ -55,7 +56,7 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     app = web.create_app("Wian dispatch", verifier=verifier)
     app.state.resources = resources
     app.state.arrivals = Arrivals(resources.database, interval=resources.settings.dispatch_pull_interval)
-    for router in (endpoints.router, inbox_leases.router, inbox.router, deliveries.router):
+    for router in (endpoints.router, inbox_leases.router, inbox.router, deliveries.router, events.router):
         app.include_router(router)
     return app
 
@@ -98,6 +99,7 @@ async def open_parts(settings: DispatchSettings) -> AsyncGenerator[Parts]:
         observer = Observer(database, interval=settings.dispatch_observe_interval)
         lane_workers = [LaneWorker(consumer, engine.handlers[key]) for key, consumer in lanes.items()]
         workers: list[Worker] = [relay, engine.scheduler, events, *lane_workers, observer, Pruner(database)]
+        workers += [Sequencer(database, poll_interval=settings.dispatch_poll_interval), FeedPruner(database)]
         probe = DatabaseProbe(database, "dispatch database")
         worker_probes: list[Probe] = [probe, relay_publisher, events, *lanes.values()]
         yield Parts(create_app(resources, verifier), tuple(workers), (probe,), tuple(worker_probes))

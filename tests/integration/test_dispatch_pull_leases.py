@@ -11,6 +11,7 @@ import pytest
 
 from services.dispatch.app import create_app
 from services.dispatch.arrivals import Arrivals
+from services.dispatch.sequencer import LEASES_KEPT, FeedPruner
 from shared.access import Scope
 from shared.contracts.events import AttachmentLink, DeliveriesHandedOver
 from shared.links import LinkSigner, Purpose
@@ -115,6 +116,17 @@ async def test_a_lease_is_extended_or_given_back(dispatch: Bench) -> None:
     assert [item["delivery_id"] for item in await puller.lease()] == [given_back["delivery_id"]]
     assert await puller.say("acknowledge", [kept["lease_id"]]) == ["done"]
     assert await puller.say("release", [kept["lease_id"]]) == ["already"]
+
+
+async def test_leases_long_over_are_forgotten_and_running_ones_are_not(dispatch: Bench) -> None:
+    puller = await _letters(dispatch, 2)
+    old, running = await puller.lease()
+    async with dispatch.database.connection() as connection:
+        await connection.execute(
+            "UPDATE pull_leases SET leased_until = now() - $2::interval WHERE lease_id = $1", old["lease_id"], LEASES_KEPT
+        )
+    assert await FeedPruner(dispatch.database).run_once() == 1
+    assert await puller.say("acknowledge", [old["lease_id"], running["lease_id"]]) == ["unknown", "done"]
 
 
 async def test_another_agency_can_do_nothing_with_a_lease(dispatch: Bench) -> None:
