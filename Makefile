@@ -1,6 +1,6 @@
 # Every target is listed by `make`. ARGS is passed on: make test ARGS="-k retry"
 .POSIX:
-.PHONY: help bootstrap demo up test check docs format lock clean
+.PHONY: help bootstrap demo up test bench check docs format lock clean
 PYTHON = python3
 IN = .venv/bin
 
@@ -18,6 +18,9 @@ up: bootstrap ## the demo's system and data, left running until Ctrl-C
 
 test: bootstrap ## all tests, against a real PostgreSQL and RabbitMQ
 	@exec $(IN)/python -m pytest $(ARGS)
+
+bench: bootstrap ## measure beside bare loops; figures in build/bench.json
+	@exec $(IN)/python -m wian bench $(ARGS)
 
 # The quick ones first.
 check: bootstrap ## style, types, the direction of imports, migrations

@@ -12,6 +12,7 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
@@ -23,7 +24,8 @@ _tracer = trace.get_tracer("wian")
 def configure(process: str, otlp_endpoint: str | None) -> None:
     """Install the providers for this process; without `otlp_endpoint` spans carry context but are not exported."""
     resource = Resource.create({"service.name": f"wian-{process}"})
-    tracer_provider = TracerProvider(resource=resource)
+    # Nobody would see the spans: then only their identity is made, for logs and for the systems that are called.
+    tracer_provider = TracerProvider(resource=resource, sampler=ALWAYS_OFF if otlp_endpoint is None else None)
     readers: list[PeriodicExportingMetricReader] = []
     if otlp_endpoint is not None:
         base = otlp_endpoint.rstrip("/")

@@ -1,4 +1,4 @@
-"""The command line: ``wian demo``, ``wian up``, ``wian serve``, ``wian migrate``, ``wian operator``."""
+"""The command line: ``wian demo``, ``wian up``, ``wian bench``, ``wian serve``, ``wian migrate``, ``wian operator``."""
 
 import asyncio
 import signal
@@ -33,6 +33,20 @@ def up() -> int:
 
 
 @app.command
+def bench(*names: str) -> int:
+    """Measure, beside bare loops in the same run; writes build/bench.json.
+
+    Parameters
+    ----------
+    names
+        Which benchmarks: fanout, express, neighbours, backlog; none: all of them.
+    """
+    from wian.bench.run import bench as run_bench
+
+    return _run_until_interrupted(run_bench(names))
+
+
+@app.command
 def serve(*, dispatch_worker: bool = True) -> None:
     """Run the three services in one process, with settings from the environment.
 
@@ -41,9 +55,10 @@ def serve(*, dispatch_worker: bool = True) -> None:
     dispatch_worker
         Send the deliveries in this process too; --no-dispatch-worker leaves them to ``python -m services.dispatch worker``.
     """
+    from shared.runtime import run
     from wian.all_in_one import serve as run_services
 
-    asyncio.run(run_services(dispatch_worker=dispatch_worker))
+    run(run_services(dispatch_worker=dispatch_worker))
 
 
 @app.command

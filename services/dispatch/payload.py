@@ -1,7 +1,8 @@
 """What a recipient gets: the webhook's body, and the same content for the inbox."""
 
-import json
 from typing import Final
+
+import orjson
 
 from services.dispatch.delivery.jobs import Address, CircularContent
 
@@ -24,13 +25,19 @@ def file_url(public_url: str, link: str) -> str:
     return f"{public_url}/f/{link}"
 
 
-def letter_data(address: Address, circular: CircularContent, public_url: str) -> dict[str, object]:
-    """The letter as one recipient is told of it."""
+def _own(address: Address, public_url: str) -> dict[str, object]:
     return {
         "delivery_id": str(address.delivery_id),
         "recipient_id": str(address.recipient_id),
-        "circular_id": str(circular.circular_id),
         "addressee": {"title": address.title, "position": address.position},
+        "relay_duty": address.relay_duty,
+        "acknowledgment_url": acknowledgment_url(public_url, address.acknowledgment_link),
+    }
+
+
+def _common(circular: CircularContent) -> dict[str, object]:
+    return {
+        "circular_id": str(circular.circular_id),
         "sender": {
             "agency_id": str(circular.sender_agency_id),
             "name_th": circular.sender_name_th,
@@ -38,21 +45,26 @@ def letter_data(address: Address, circular: CircularContent, public_url: str) ->
         },
         "letter": circular.letter.model_dump(mode="json"),
         "deadline": None if circular.deadline is None else circular.deadline.isoformat(),
-        "relay_duty": address.relay_duty,
-        "acknowledgment_url": acknowledgment_url(public_url, address.acknowledgment_link),
     }
 
 
-def webhook_body(address: Address, circular: CircularContent, public_url: str) -> bytes:
-    """CloudEvents 1.0 in structured JSON: made of stored values alone, so the same bytes at every retry."""
-    event = {
-        "specversion": "1.0",
-        "id": str(address.delivery_id),
-        "source": public_url,
-        "type": EVENT_TYPE,
-        "subject": str(circular.circular_id),
-        "time": circular.dispatched_at.isoformat(),
-        "datacontenttype": "application/json",
-        "data": letter_data(address, circular, public_url),
-    }
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+class WebhookBodies:
+    """Webhook bodies of one circular: what all recipients share is written as JSON once."""
+
+    def __init__(self, circular: CircularContent, public_url: str) -> None:
+        self._public_url = public_url
+        head = {
+            "specversion": "1.0",
+            "source": public_url,
+            "type": EVENT_TYPE,
+            "subject": str(circular.circular_id),
+            "time": circular.dispatched_at.isoformat(),
+            "datacontenttype": "application/json",
+        }
+        self._head = orjson.dumps(head)[:-1]
+        self._common = orjson.dumps(_common(circular))[1:]
+
+    def body(self, address: Address) -> bytes:
+        """CloudEvents 1.0 in structured JSON: made of stored values alone, so the same bytes at every retry."""
+        own = orjson.dumps(_own(address, self._public_url))[:-1]
+        return b'%b,"id":"%b","data":%b,%b}' % (self._head, str(address.delivery_id).encode(), own, self._common)

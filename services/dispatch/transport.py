@@ -9,18 +9,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
+from uuid import UUID
 
 import aiohttp
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 from standardwebhooks.webhooks import Webhook
+from yarl import URL
 
 from services.dispatch import payload
-from services.dispatch.delivery.jobs import Endpoint, Job
+from services.dispatch.delivery.jobs import CircularContent, Endpoint, Job
 from services.dispatch.delivery.send import Session
 from services.dispatch.delivery.slots import Slots
 from services.dispatch.guard import AddressRefused, Guard, GuardedResolver, Network, UrlRefused, check_url
 from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater, answer_text
+from services.dispatch.payload import WebhookBodies
 from services.dispatch.vault import SecretLost, Vault
 from shared import telemetry
 
@@ -31,6 +34,7 @@ ANSWER_PATIENCE: Final = 2.0
 DNS_CACHE_SECONDS: Final = 30
 IDLE_SECONDS: Final = 30
 SIGNERS_KEPT: Final = 10_000
+CIRCULARS_KEPT: Final = 200
 
 # 408 request timeout, 409 conflict, 425 too early, 429 too many requests: the same request may go through later.
 RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
@@ -54,13 +58,19 @@ class WebhookSender:
     ) -> None:
         self._sessions = sessions
         self._allowed = tuple(allowed)
-        self._public_url = public_url
 
         @lru_cache(maxsize=SIGNERS_KEPT)
         def signer(sealed: bytes) -> Webhook:
             return Webhook(vault.open(sealed))
 
+        @lru_cache(maxsize=SIGNERS_KEPT)
+        def checked(url: str) -> URL:
+            return check_url(url, self._allowed)
+
         self._signer = signer
+        self._checked = checked
+        self._public_url = public_url
+        self._bodies: dict[UUID, WebhookBodies] = {}
 
     def lane(self, slots: Slots) -> "WebhookLane":
         """A sender with slots of its own, so that one lane's endpoints take no other lane's."""
@@ -71,7 +81,7 @@ class WebhookSender:
         if job.endpoint is None:
             return NoRoute("the agency has no active endpoint")
         try:
-            url = check_url(job.endpoint.url, self._allowed)
+            url = self._checked(job.endpoint.url)
             headers, body = self._request(job, job.endpoint)
         except UrlRefused as error:
             return Refused(f"url_refused: {error.code}")
@@ -86,13 +96,13 @@ class WebhookSender:
             traceparent = telemetry.current_traceparent()
             if traceparent is not None:
                 headers["traceparent"] = traceparent
-            outcome = await self._post(self._sessions[url.scheme], str(url), headers, body)
+            outcome = await self._post(self._sessions[url.scheme], url, headers, body)
             if not isinstance(outcome, Delivered):
                 span.set_status(Status(StatusCode.ERROR))
             return outcome
 
     def _request(self, job: Job, endpoint: Endpoint) -> tuple[dict[str, str], bytes]:
-        body = payload.webhook_body(job.address, job.circular, self._public_url)
+        body = self._bodies_of(job.circular).body(job.address)
         now, message_id = datetime.now(UTC), str(job.address.delivery_id)
         headers = {
             "webhook-id": message_id,
@@ -102,7 +112,15 @@ class WebhookSender:
         }
         return headers, body
 
-    async def _post(self, session: aiohttp.ClientSession, url: str, headers: dict[str, str], body: bytes) -> Outcome:
+    def _bodies_of(self, circular: CircularContent) -> WebhookBodies:
+        found = self._bodies.get(circular.circular_id)
+        if found is None:
+            if len(self._bodies) >= CIRCULARS_KEPT:
+                self._bodies.clear()
+            found = self._bodies[circular.circular_id] = WebhookBodies(circular, self._public_url)
+        return found
+
+    async def _post(self, session: aiohttp.ClientSession, url: URL, headers: dict[str, str], body: bytes) -> Outcome:
         try:
             async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
                 answer = Answer(response.status, await _read_answer(response), response.headers.get("Retry-After"))
@@ -133,6 +151,8 @@ class WebhookLane:
 async def _read_answer(response: aiohttp.ClientResponse) -> bytes:
     # The status has decided already: an answer that breaks off or drips does not undo it.
     read = bytearray()
+    if response.content.at_eof():
+        return b""
     try:
         async with asyncio.timeout(ANSWER_PATIENCE):
             while len(read) < ANSWER_LIMIT and (part := await response.content.read(ANSWER_LIMIT - len(read))):

@@ -1,16 +1,16 @@
 """``python -m services.registry [api|worker|all|migrate]`` runs the registry."""
 
-import asyncio
 import sys
 
 from services.registry.app import SERVICE
+from shared.runtime import run
 from shared.service import Role, run_service
 
 
 def main() -> None:
     """Run the role named on the command line; the default is `all`."""
     role = Role(sys.argv[1]) if len(sys.argv) > 1 else Role.ALL
-    asyncio.run(run_service(SERVICE, role))
+    run(run_service(SERVICE, role))
 
 
 if __name__ == "__main__":

@@ -92,6 +92,10 @@ class EmbeddedPostgres:
         if process is not None:
             await process.end(signal.SIGINT, STOP_SECONDS)
 
+    def cpu_seconds(self) -> float:
+        """CPU time of the server's processes so far."""
+        return 0.0 if self._process is None else self._process.cpu_seconds()
+
     async def kill(self) -> None:
         """SIGKILL, as a crash would be; `start` recovers from the write-ahead log."""
         process, self._process = self._process, None

@@ -113,6 +113,14 @@ class OwnedProcess:
     def running(self) -> bool:
         return self._leader.poll() is None
 
+    def cpu_seconds(self) -> float:
+        """User and system time of the whole tree so far, without children that have ended and were not waited for."""
+        return sum(_cpu_seconds(process) for process in [self._leader.pid, *_descendants(self._leader.pid)])
+
+    def resident_bytes(self) -> int:
+        """Memory of the leader that is in RAM."""
+        return int(Path(f"/proc/{self._leader.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
     @property
     def status(self) -> int | None:
         return self._leader.poll()
@@ -150,6 +158,14 @@ class OwnedProcess:
         os.close(self._alive)
         self._alive = -1
         return True
+
+
+def _cpu_seconds(process: int) -> float:
+    """`utime` to `cstime` of proc(5)'s stat: of the process, and of its children that it has waited for."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def _descendants(process: int) -> list[int]:

@@ -62,6 +62,10 @@ class EmbeddedRabbitMQ:
             await node.end(signal.SIGTERM, STOP_SECONDS)
         await self._end_mapper()
 
+    def cpu_seconds(self) -> float:
+        """CPU time of the server's processes so far."""
+        return 0.0 if self._node is None else self._node.cpu_seconds()
+
     async def kill(self) -> None:
         """SIGKILL, as a crash would be; `start` recovers what was durable."""
         node, self._node = self._node, None

@@ -1,8 +1,8 @@
 """Room to send in: a request that takes long moves over to a room of its own, so that slow endpoints hold up no others."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from types import TracebackType
 from typing import Final
 
 # A request that takes longer than this many seconds counts as slow.
@@ -16,30 +16,39 @@ class Slots:
     """
 
     def __init__(self, quick: int, slow: int, *, slow_after: float = SLOW_AFTER) -> None:
-        self._quick = asyncio.Semaphore(quick)
-        self._slow_free = slow
-        self._slow_after = slow_after
+        self.quick = asyncio.Semaphore(quick)
+        self.slow_free = slow
+        self.slow_after = slow_after
 
-    @asynccontextmanager
-    async def hold(self, when_slow: Callable[[], None]) -> AsyncGenerator[None]:
-        """Hold a slot for the time of the block; `when_slow` is called if it moves to the slow room."""
-        await self._quick.acquire()
-        is_slow = False
+    def hold(self, when_slow: Callable[[], None]) -> "_Slot":
+        """A slot for the time of the block; `when_slow` is called if it moves to the slow room."""
+        return _Slot(self, when_slow)
 
-        def move() -> None:
-            nonlocal is_slow
-            if self._slow_free > 0:
-                self._slow_free -= 1
-                is_slow = True
-                self._quick.release()
-                when_slow()
 
-        timer = asyncio.get_running_loop().call_later(self._slow_after, move)
-        try:
-            yield
-        finally:
-            timer.cancel()
-            if is_slow:
-                self._slow_free += 1
-            else:
-                self._quick.release()
+class _Slot:
+    def __init__(self, slots: Slots, when_slow: Callable[[], None]) -> None:
+        self._slots = slots
+        self._when_slow = when_slow
+        self._is_slow = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> None:
+        await self._slots.quick.acquire()
+        self._timer = asyncio.get_running_loop().call_later(self._slots.slow_after, self._move)
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._is_slow:
+            self._slots.slow_free += 1
+        else:
+            self._slots.quick.release()
+
+    def _move(self) -> None:
+        if self._slots.slow_free > 0:
+            self._slots.slow_free -= 1
+            self._is_slow = True
+            self._slots.quick.release()
+            self._when_slow()

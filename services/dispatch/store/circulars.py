@@ -11,9 +11,10 @@ from shared.contracts.events import Channel, CircularDispatched, FrozenRecipient
 from shared.contracts.topology import Lane
 from shared.postgres import Connection
 
-# About the pace of one worker: two senders who send at once are then served alternately, and one alone is not slowed.
-TURN_SPACING: Final = timedelta(milliseconds=0.4)
-TURN_HORIZON: Final = timedelta(seconds=60)
+# Far more than a letter takes, so that a sender who has sent many stands behind whoever comes while they are being sent.
+TURN_SPACING: Final = timedelta(milliseconds=10)
+# How far ahead a place may be. A claim passes over the retries that come due within this time, so it is not endless.
+TURN_HORIZON: Final = timedelta(minutes=5)
 
 # A chunk and an acknowledgment of one circular must see each other, in whichever order they come: a chunk takes the lock
 # alone, acknowledgments share it among themselves.
@@ -35,7 +36,7 @@ FROM circulars WHERE circular_id = ANY($1::uuid[])
 GET_SENDER: Final = "SELECT sender_agency_id FROM circulars WHERE circular_id = $1"
 
 # Start-time fair queueing: a sender's next letters stand behind its last ones, however fast they came, and not behind those
-# of others. The place is at most `TURN_HORIZON` ahead, so that a retry, which stands at its own time, is not overtaken long.
+# of others who come meanwhile. A place only orders: alone, a sender is not slowed. A retry stands at its own time.
 TAKE_TURNS: Final = """
 INSERT INTO turns (sender_agency_id, lane, turn_at) VALUES ($1, $2, now() + $3::bigint * $4::interval)
 ON CONFLICT (sender_agency_id, lane) DO UPDATE

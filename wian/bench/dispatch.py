@@ -1,0 +1,188 @@
+"""How fast deliveries are made, what a backlog costs, and what faulty neighbours and urgent letters feel of each other."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+import aiohttp
+
+from services.dispatch import payload
+from services.dispatch.delivery.jobs import Address, CircularContent
+from shared.contracts.topology import Lane
+from wian.bench.result import Figure, figure
+from wian.bench.system import POLL, System, letter
+from wian.embedded.processes import OwnedProcess
+
+AGENCIES: Final = 2000
+FANOUT: Final = 20_000
+WARM_UP: Final = 2000
+BARE_REQUESTS: Final = 20_000
+BARE_AT_ONCE: Final = 100
+
+BACKLOG: Final = 1_000_000
+SMALL_BACKLOG: Final = 1_000
+BACKLOG_SAMPLE: Final = 10_000
+
+PACED_AGENCIES: Final = 200
+PACED_CIRCULARS: Final = 60
+PACED_SECONDS: Final = 0.4
+
+BULK: Final = 100_000
+EXPRESS: Final = 100
+
+LATENCIES: Final = """
+SELECT extract(epoch FROM d.handed_over_at - d.created_at)::double precision AS seconds
+FROM dispatch.deliveries d WHERE d.agency_id = ANY($1::uuid[]) AND d.state = 'handed_over'
+"""
+
+FIRST_ATTEMPTS: Final = """
+SELECT count(*) AS attempts, extract(epoch FROM max(a.started_at) - min(d.created_at))::double precision AS seconds
+FROM dispatch.attempts a JOIN dispatch.deliveries d ON d.delivery_id = a.delivery_id WHERE d.circular_id = $1
+"""
+
+
+async def bare_posts(system: System) -> float:
+    """Requests a second of aiohttp alone, with the same body, receiver and number at once."""
+    address, content = _sample()
+    body = payload.WebhookBodies(content, "http://127.0.0.1").body(address)
+    headers = {"content-type": payload.CONTENT_TYPE, "webhook-id": "0" * 36, "webhook-signature": "v1," + "0" * 44}
+    left = iter(range(BARE_REQUESTS))
+
+    async def post(session: aiohttp.ClientSession) -> None:
+        for n in left:
+            url = f"http://127.0.0.1:{system.receiver_ports[n % len(system.receiver_ports)]}/ok"
+            async with session.post(url, data=body, headers=headers) as response:
+                await response.read()
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()) as session:
+        begun = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(BARE_AT_ONCE):
+                group.create_task(post(session))
+        return BARE_REQUESTS / (time.perf_counter() - begun)
+
+
+def _sample() -> tuple[Address, CircularContent]:
+    from datetime import UTC, datetime
+    from uuid import uuid4
+
+    address = Address(uuid4(), uuid4(), uuid4(), "นายอำเภอ", 1, relay_duty=False, acknowledgment_link="x" * 90)
+    content = CircularContent(uuid4(), uuid4(), "จังหวัดสมุทรสาคร", "Samut Sakhon Province", letter(), datetime.now(UTC), None, None)
+    return address, content
+
+
+async def fanout(system: System) -> list[Figure]:
+    """Recorded deliveries a second of one worker process, with everything on this machine; the CPU of each by part."""
+    bare = await bare_posts(system)
+    await system.empty()
+    agencies = await system.add_agencies(AGENCIES)
+    await system.add_circular(agencies, WARM_UP + FANOUT)
+    async with system.worker() as worker:
+        begun = await system.until_handed_over(WARM_UP, 120)
+        first, before = await system.handed_over(), system.cpu(worker)
+        ended = await system.until_handed_over(WARM_UP + FANOUT, 300)
+        spent = {part: seconds - before[part] for part, seconds in system.cpu(worker).items()}
+        memory = worker.resident_bytes()
+    made = WARM_UP + FANOUT - first
+    figures = [figure("fanout_deliveries_per_s", made / (ended - begun), "1/s", bare)]
+    figures += [figure(f"fanout_cpu_{part}", seconds / made * 1e6, "µs/delivery") for part, seconds in spent.items()]
+    return [*figures, figure("worker_memory", memory / 2**20, "MiB")]
+
+
+async def backlog(system: System) -> list[Figure]:
+    """CPU of worker, database and broker for one delivery, with a million that are due and with a thousand."""
+    await system.empty()
+    agencies = await system.add_agencies(AGENCIES)
+    small, small_memory = await _small_backlog(system, agencies)
+    await system.empty()
+    agencies = await system.add_agencies(AGENCIES)
+    await system.add_circular(agencies, BACKLOG)
+    await system.admin.execute("VACUUM ANALYZE dispatch.deliveries", timeout=600)
+    async with system.worker() as worker:
+        await system.until_handed_over(SMALL_BACKLOG, 120)
+        first, before = await system.handed_over(), _work(system, worker)
+        await system.until_handed_over(first + BACKLOG_SAMPLE, 300)
+        large = (_work(system, worker) - before) / (await system.handed_over() - first)
+        memory = worker.resident_bytes()
+    return [
+        figure("backlog_1m_cost_ratio", large / small, "ratio"),
+        figure("backlog_1m_cost", large * 1e6, "µs/delivery", small * 1e6),
+        figure("backlog_1m_memory", memory / 2**20, "MiB", small_memory / 2**20),
+    ]
+
+
+async def _small_backlog(system: System, agencies: Sequence[UUID]) -> tuple[float, int]:
+    done = 0
+    async with system.worker() as worker:
+        for _ in range(2):
+            await system.add_circular(list(agencies), SMALL_BACKLOG)
+            done += SMALL_BACKLOG
+            await system.until_handed_over(done, 60)
+        before, first = _work(system, worker), done
+        while done < first + BACKLOG_SAMPLE:
+            await system.add_circular(list(agencies), SMALL_BACKLOG)
+            done += SMALL_BACKLOG
+            await system.until_handed_over(done, 60)
+        return (_work(system, worker) - before) / (done - first), worker.resident_bytes()
+
+
+def _work(system: System, worker: OwnedProcess) -> float:
+    return sum(seconds for part, seconds in system.cpu(worker).items() if part != "receiver")
+
+
+async def neighbours(system: System) -> list[Figure]:
+    """The healthy agencies' p99 with a tenth of all dead and a tenth slow, and without."""
+    alone = await _paced(system, faulty=False)
+    beside = await _paced(system, faulty=True)
+    return [
+        figure("healthy_p99_ratio", beside / alone, "ratio"),
+        figure("healthy_p99", beside * 1000, "ms", alone * 1000),
+    ]
+
+
+async def _paced(system: System, *, faulty: bool) -> float:
+    """The p99 in seconds from coming due to the hand-over, at a steady pace of circulars."""
+    await system.empty()
+    tenth = PACED_AGENCIES // 10
+    healthy = await system.add_agencies(PACED_AGENCIES - 2 * tenth)
+    others = await system.add_agencies(tenth, "dead" if faulty else "ok")
+    others += await system.add_agencies(tenth, "slow" if faulty else "ok")
+    # Mixed, as on a real list.
+    mixed = [agency for n in range(tenth) for agency in (*healthy[n * 8 : n * 8 + 8], *others[n * 2 : n * 2 + 2])]
+    async with system.worker() as worker:
+        await system.add_circular(healthy, len(healthy))
+        await system.until_handed_over(len(healthy), 60)
+        await system.admin.execute("TRUNCATE dispatch.attempts, dispatch.deliveries")
+        begun = time.monotonic()
+        for n in range(PACED_CIRCULARS):
+            await asyncio.sleep(max(0.0, begun + n * PACED_SECONDS - time.monotonic()))
+            await system.add_circular(mixed, len(mixed))
+        expected = len(healthy) * PACED_CIRCULARS
+        async with asyncio.timeout(120):
+            while len(found := await system.admin.fetch(LATENCIES, healthy)) < expected:
+                await asyncio.sleep(POLL)
+        worker.running()
+    return statistics.quantiles([row["seconds"] for row in found], n=100)[98]
+
+
+async def express(system: System) -> list[Figure]:
+    """From an urgent letter's coming due to the first attempt at the last of its 100 recipients, during a long list and alone."""
+    await system.empty()
+    agencies = await system.add_agencies(AGENCIES)
+    async with system.worker():
+        alone = await _express(system, agencies)
+        await system.add_circular(agencies, BULK, Lane.BULK)
+        await system.until_handed_over(EXPRESS + WARM_UP, 120)
+        busy = [await _express(system, agencies) for _ in range(5)]
+    return [figure("express_first_attempts_seconds", max(busy), "s", alone)]
+
+
+async def _express(system: System, agencies: Sequence[UUID]) -> float:
+    circular_id = await system.add_circular(list(agencies[:EXPRESS]), EXPRESS, Lane.EXPRESS)
+    async with asyncio.timeout(60):
+        while (row := await system.admin.fetchrow(FIRST_ATTEMPTS, circular_id))["attempts"] < EXPRESS:
+            await asyncio.sleep(POLL)
+    return row["seconds"]

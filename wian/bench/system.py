@@ -1,0 +1,192 @@
+"""What the benchmarks run on: private servers, a fresh database, dispatch's worker and a receiver as processes of their own."""
+
+import asyncio
+import json
+import secrets
+import signal
+import sys
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from cryptography.fernet import Fernet
+
+from services.dispatch.vault import Vault, new_secret
+from shared import postgres
+from shared.broker import delete_topology
+from shared.contracts.events import LetterSummary, Secrecy, Speed
+from shared.contracts.topology import Lane
+from wian.all_in_one import migrate_all
+from wian.embedded.folders import RunFolder, default_home, run_folder
+from wian.embedded.processes import OwnedProcess, accepts_connections, free_ports
+from wian.embedded.servers import Servers, servers
+from wian.local import environment, own_database
+
+PORTS: Final = 50
+POLL: Final = 0.05
+LETTER_DATE: Final = "2026-11-09"
+
+# The paths of a circular's recipients, as far as they are told by `agencies`.
+ADD_DELIVERIES: Final = """
+INSERT INTO dispatch.deliveries (delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty,
+    acknowledgment_link, lane, channel, state, next_attempt_at, turn_at)
+SELECT gen_random_uuid(), gen_random_uuid(), $1, ($2::uuid[])[1 + (n - 1) % cardinality($2::uuid[])], 'นายอำเภอ ' || n, n, false,
+    'IjAxYTIwNjkyNmMwMDc3NDM4NDkyMmE0NzI3ODQ2MmNmIg.awO7Bw.dONDrf0KF49Salj5Z75T9z5d2Ww', $3, 'webhook', 'scheduled', now(),
+    now() + least(n * interval '10 ms', interval '5 min')
+FROM generate_series(1, $4::bigint) AS n
+"""
+
+ADD_CIRCULAR: Final = """
+INSERT INTO dispatch.circulars (circular_id, sender_agency_id, sender_name_th, sender_name_en, letter, secrecy, lane,
+    dispatched_at, recipient_count)
+VALUES ($1, $2, 'จังหวัดสมุทรสาคร', 'Samut Sakhon Province', $3::jsonb, 'normal', $4, now(), $5)
+"""
+
+ADD_AGENCY: Final = """
+INSERT INTO dispatch.agencies (agency_id, version, code, name_th, name_en, kind, email)
+VALUES ($1, 1, $2, 'ที่ว่าการอำเภอ', 'District Office', 'district', NULL)
+"""
+
+ADD_ENDPOINT: Final = "INSERT INTO dispatch.endpoints (agency_id, url, secret_encrypted) VALUES ($1, $2, $3)"
+
+COUNT_HANDED_OVER: Final = "SELECT count(*) FROM dispatch.deliveries WHERE state = 'handed_over'"
+
+
+def letter() -> LetterSummary:
+    """A letter of ordinary length: its webhook is about 3 KB."""
+    paragraph = "ด้วยกระทรวงมหาดไทยแจ้งว่าคณะรัฐมนตรีได้มีมติเห็นชอบแนวทางการพัฒนางานบริการประชาชน " * 3
+    return LetterSummary(
+        letter_id=uuid4(),
+        number="สค ๐๐๑๗.๑/ว ๑๕๑๒๓",
+        date=LETTER_DATE,  # pyright: ignore[reportArgumentType]
+        owner="ศาลากลางจังหวัดสมุทรสาคร",
+        subject="การพัฒนางานบริการประชาชนเพื่อรองรับการเป็นศูนย์ราชการสะดวก",
+        salutation="หน่วยงานที่เกี่ยวข้อง",
+        body=(paragraph,),
+        closing="ขอแสดงความนับถือ",
+        signatory_name="นายตัวอย่าง",
+        signatory_position="ผู้ว่าราชการจังหวัดสมุทรสาคร",
+        contact_unit="สำนักงานจังหวัด",
+        telephone="๐ ๓๔๔๑ ๑๒๕๑",
+        speed=Speed.NORMAL,
+        secrecy=Secrecy.NORMAL,
+        content_hash="0" * 64,
+        attachments=(),
+    )
+
+
+@dataclass
+class System:
+    """Servers, a database and a receiver; workers are started by the benchmarks."""
+
+    servers: Servers
+    run: RunFolder
+    dsn: str
+    variables: dict[str, str]
+    vault: Vault
+    receiver_ports: list[int]
+    receiver: OwnedProcess
+    admin: Any
+    started: list[OwnedProcess] = field(default_factory=list[OwnedProcess])
+
+    async def add_agencies(self, count: int, path: str = "ok") -> list[UUID]:
+        """Agencies whose endpoints answer as `path` says, spread over the receiver's ports."""
+        agencies = [uuid4() for _ in range(count)]
+        sealed = self.vault.seal(new_secret())
+        await self.admin.executemany(ADD_AGENCY, [(agency, agency.hex) for agency in agencies])
+        await self.admin.executemany(
+            ADD_ENDPOINT,
+            [
+                (agency, f"http://127.0.0.1:{self.receiver_ports[n % PORTS]}/{path}/{n}", sealed)
+                for n, agency in enumerate(agencies)
+            ],
+        )
+        return agencies
+
+    async def add_circular(self, agencies: list[UUID], recipients: int, lane: Lane = Lane.NORMAL) -> UUID:
+        """Due deliveries to `recipients`, going round among `agencies`."""
+        circular_id = uuid4()
+        async with self.admin.transaction():
+            await self.admin.execute(
+                ADD_CIRCULAR, circular_id, uuid4(), json.dumps(letter().model_dump(mode="json")), lane, recipients
+            )
+            await self.admin.execute(ADD_DELIVERIES, circular_id, agencies, lane, recipients, timeout=600)
+        return circular_id
+
+    async def empty(self) -> None:
+        """Forget all deliveries and what goes with them."""
+        await self.admin.execute(
+            "TRUNCATE dispatch.attempts, dispatch.deliveries, dispatch.leases, dispatch.circulars, dispatch.circuits, "
+            "dispatch.turns, dispatch.agencies, dispatch.endpoints, dispatch.outbox, dispatch.acknowledgments CASCADE"
+        )
+
+    async def handed_over(self) -> int:
+        return await self.admin.fetchval(COUNT_HANDED_OVER)
+
+    @asynccontextmanager
+    async def worker(self, settings: Mapping[str, str] | None = None) -> AsyncGenerator[OwnedProcess]:
+        """One process with everything that dispatch does but HTTP."""
+        (port,) = free_ports(1)
+        process = OwnedProcess(
+            [sys.executable, "-m", "services.dispatch", "worker"],
+            environment={**self.variables, "WIAN_HTTP_PORT": str(port), **(settings or {})},
+            folder=self.run.path,
+            log=self.run.logs / "worker.log",
+            held=[self.run.lock],
+            death_signal=signal.SIGTERM,
+        )
+        try:
+            yield process
+        finally:
+            await process.end(signal.SIGTERM, 20)
+
+    async def until_handed_over(self, count: int, patience: float) -> float:
+        """Returns the instant (monotonic seconds) at which `count` are recorded."""
+        async with asyncio.timeout(patience):
+            while await self.handed_over() < count:
+                await asyncio.sleep(POLL)
+        return time.monotonic()
+
+    def cpu(self, worker: OwnedProcess) -> dict[str, float]:
+        """CPU seconds so far, by part."""
+        parts = {"worker": worker.cpu_seconds(), "receiver": self.receiver.cpu_seconds()}
+        if self.servers.postgres is not None:
+            parts["database"] = self.servers.postgres.cpu_seconds()
+        if self.servers.rabbitmq is not None:
+            parts["broker"] = self.servers.rabbitmq.cpu_seconds()
+        return parts
+
+
+@asynccontextmanager
+async def system() -> AsyncGenerator[System]:
+    """Everything that a benchmark needs; all of it is gone at the end."""
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(servers())
+        run = await stack.enter_async_context(run_folder(default_home()))
+        dsn = await stack.enter_async_context(own_database(running.addresses.postgres_dsn))
+        namespace = f"bench-{secrets.token_hex(4)}"
+        if running.rabbitmq is None:
+            stack.push_async_callback(delete_topology, running.addresses.amqp_url, namespace)
+        await migrate_all(dsn)
+        key = Fernet.generate_key().decode()
+        variables = environment(dsn, running.addresses.amqp_url, namespace, 1, run.path / "storage", 1)
+        variables |= {"WIAN_DISPATCH_SECRET_KEY": key, "WIAN_LOG_LEVEL": "info"}
+        ports = free_ports(PORTS)
+        receiver = OwnedProcess(
+            [sys.executable, "-m", "wian.bench.receiver", *map(str, ports)],
+            environment=variables,
+            folder=run.path,
+            log=run.logs / "receiver.log",
+            held=[run.lock],
+            death_signal=signal.SIGKILL,
+        )
+        stack.push_async_callback(receiver.kill)
+        async with asyncio.timeout(20):
+            while not await accepts_connections(ports[-1]):
+                await asyncio.sleep(POLL)
+        admin = await postgres.connect(dsn)
+        stack.push_async_callback(admin.close)
+        yield System(running, run, dsn, variables, Vault([key]), ports, receiver, admin)
