@@ -188,9 +188,13 @@ async def test_a_message_that_comes_twice_tells_the_same_event(dispatch: Bench) 
 async def test_an_acknowledgment_that_comes_before_its_circular_is_told_afterwards(dispatch: Bench) -> None:
     circular = circular_dispatched([await dispatch.agency()])
     await dispatch.apply(recipient_registered(circular))
-    assert await _place(dispatch) == 0
-    await dispatch.apply(circular)
-    await _place(dispatch)
+    async with dispatch.database.connection() as connection:
+        assert await feed.age_of_pending(connection) == 0, "it waits for its circular, not for a position"
+        assert await _place(dispatch) == 0
+        await dispatch.apply(circular)
+        assert await feed.age_of_pending(connection) > 0
+        await _place(dispatch)
+        assert await feed.age_of_pending(connection) == 0
     assert sorted(_kinds(await _read(dispatch, circular.sender_agency_id))) == ["dispatched", "handed_over", "registered"]
 
 

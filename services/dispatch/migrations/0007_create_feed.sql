@@ -12,7 +12,8 @@ CREATE TABLE feed_pending (
     agency_ids uuid [],
     recipient_ids uuid [] NOT NULL,
     occurred_at timestamptz [] NOT NULL,
-    data jsonb [] NOT NULL
+    data jsonb [] NOT NULL,
+    added_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX feed_pending_early ON feed_pending (circular_id) WHERE agency_id IS NULL AND agency_ids IS NULL;
 

@@ -28,6 +28,12 @@ WHERE circular_id = $1 AND agency_id IS NULL AND agency_ids IS NULL AND recipien
 
 IS_ANY_PENDING: Final = "SELECT EXISTS (SELECT FROM feed_pending WHERE agency_id IS NOT NULL OR agency_ids IS NOT NULL)"
 
+OLDEST_PENDING: Final = """
+SELECT coalesce(extract(epoch FROM clock_timestamp() - (
+    SELECT added_at FROM feed_pending WHERE agency_id IS NOT NULL OR agency_ids IS NOT NULL ORDER BY pending_id LIMIT 1
+)), 0)::double precision
+"""
+
 LOCK_END: Final = "SELECT last_position FROM feed_ends FOR UPDATE SKIP LOCKED"
 
 # A row of a transaction that is still open is not seen here, whatever its number; it is taken at a later turn.
@@ -217,6 +223,11 @@ async def find_reader(connection: Connection, circular_id: UUID, sender_agency_i
 
 async def is_any_pending(connection: Connection) -> bool:
     return await connection.fetchval(IS_ANY_PENDING)
+
+
+async def age_of_pending(connection: Connection) -> float:
+    """For how many seconds the oldest event without a position has waited for one; 0 when there is none."""
+    return await connection.fetchval(OLDEST_PENDING)
 
 
 async def give_positions(connection: Connection, most: int) -> int:
