@@ -253,6 +253,24 @@ async def test_what_is_older_than_ninety_days_goes_and_its_cursors_say_so(dispat
         assert (answer.status_code, answer.json()["code"]) == (410, "cursor_expired")
 
 
+async def test_a_page_costs_the_same_however_much_lies_between(dispatch: Bench) -> None:
+    sender, kinds = uuid4(), [event.kind for event in EventType]
+    async with dispatch.database.connection() as connection:
+        await connection.execute(
+            """
+            INSERT INTO feed_events (position, kind, agency_id, circular_id, recipient_id, occurred_at)
+            SELECT n, CASE WHEN n % 10000 = 0 THEN 'registered' ELSE 'arrived' END, $1, $1, gen_random_uuid(), now()
+            FROM generate_series(1, 40000) n
+            """,
+            sender,
+        )
+        await connection.execute("ANALYZE feed_events")
+        plan = await connection.fetch("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + feed.READ, sender, kinds, 0, 51)
+    touched = [int(found[1]) for row in plan if (found := re.search(r"on feed_events .*rows=(\d+)", row[0]))]
+    assert touched, plan
+    assert max(touched) <= 51, "no kind is read further than the page goes"
+
+
 async def test_a_secret_letters_events_say_nothing_of_its_subject(dispatch: Bench) -> None:
     content = letter(secrecy=Secrecy.SECRET).model_copy(update={"subject": "เรื่องลับ"})
     circular = circular_dispatched([await dispatch.agency()], content=content)

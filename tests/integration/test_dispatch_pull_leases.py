@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,6 +13,7 @@ import pytest
 from services.dispatch.app import create_app
 from services.dispatch.arrivals import Arrivals
 from services.dispatch.sequencer import LEASES_KEPT, FeedPruner
+from services.dispatch.store import pulls
 from shared.access import Scope
 from shared.contracts.events import AttachmentLink, DeliveriesHandedOver
 from shared.links import LinkSigner, Purpose
@@ -116,6 +118,29 @@ async def test_a_lease_is_extended_or_given_back(dispatch: Bench) -> None:
     assert [item["delivery_id"] for item in await puller.lease()] == [given_back["delivery_id"]]
     assert await puller.say("acknowledge", [kept["lease_id"]]) == ["done"]
     assert await puller.say("release", [kept["lease_id"]]) == ["already"]
+
+
+async def test_looking_for_letters_does_not_pass_over_those_that_were_handed_over(dispatch: Bench) -> None:
+    puller = await _letters(dispatch, 1)
+    async with dispatch.database.connection() as connection:
+        await connection.execute(
+            """
+            INSERT INTO deliveries (delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty,
+                acknowledgment_link, lane, channel, state, handed_over_at, hand_over_channel, hand_over_grade)
+            SELECT gen_random_uuid(), gen_random_uuid(), circular_id, agency_id, title, n, false, '', lane, 'inbox', 'handed_over',
+                now(), 'inbox', 'transport'
+            FROM deliveries, generate_series(2, 20000) n
+            """
+        )
+        await connection.execute("ANALYZE deliveries")
+        agency = puller.agency_id
+        for plan in (
+            await connection.fetch("EXPLAIN " + pulls.WAITED_FOR, [agency]),
+            await connection.fetch("EXPLAIN " + pulls.LEASE, agency, 10, timedelta(minutes=1)),
+        ):
+            assert any("deliveries_to_pull" in row[0] for row in plan), plan
+            assert not any("Seq Scan on deliveries" in row[0] for row in plan), plan
+    assert len(await puller.lease()) == 1
 
 
 async def test_leases_long_over_are_forgotten_and_running_ones_are_not(dispatch: Bench) -> None:
