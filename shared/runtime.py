@@ -94,11 +94,12 @@ class _QuietServer(uvicorn.Server):
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a process's `main`, on uvloop where there is one: half as much again of everything that waits for the network."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(main)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Uvloop's, where it runs; None: asyncio's own."""
     if sys.platform == "win32":
         return None
     import uvloop

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
@@ -41,9 +41,11 @@ def bench(*names: str) -> int:
     names
         Which benchmarks: fanout, express, neighbours, backlog; none: all of them.
     """
+    from shared.runtime import loop_factory
     from wian.bench.run import bench as run_bench
 
-    return _run_until_interrupted(run_bench(names))
+    # On the loop that the services run on: the bare loops then have what they have.
+    return _run_until_interrupted(run_bench(names), loop_factory=loop_factory())
 
 
 @app.command
@@ -100,7 +102,9 @@ def operator() -> None:
     print(f"client_id={client_id}\nclient_secret={secret}")
 
 
-def _run_until_interrupted(work: Coroutine[Any, Any, int]) -> int:
+def _run_until_interrupted(
+    work: Coroutine[Any, Any, int], *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> int:
     """Run `work`; SIGINT and SIGTERM cancel it, so that whatever it started is stopped in order."""
 
     async def cancellable() -> int:
@@ -111,7 +115,8 @@ def _run_until_interrupted(work: Coroutine[Any, Any, int]) -> int:
 
     with suppress(asyncio.CancelledError):
         try:
-            return asyncio.run(cancellable())
+            with asyncio.Runner(loop_factory=loop_factory) as runner:
+                return runner.run(cancellable())
         except EmbeddedServerError as error:
             print(error, file=sys.stderr)
             return 1

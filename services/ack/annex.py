@@ -1,7 +1,5 @@
 """Gives the filled annex in its three forms: PDF for the file, CSV for a spreadsheet, JSON for a program."""
 
-import csv
-import io
 import json
 from collections.abc import AsyncGenerator
 from enum import StrEnum
@@ -19,10 +17,9 @@ from services.ack.store.circulars import Circular, Counts
 from services.ack.store.recipients import Recipient
 from services.ack.view import matrix_of
 from shared.problems import ProblemError
+from shared.spreadsheets import BYTE_ORDER_MARK, csv_lines
 
 BATCH: Final = 1000
-# A spreadsheet would run a cell that begins with one of these as a formula.
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 CSV_COLUMNS: Final = (
     "position",
     "title",
@@ -94,21 +91,9 @@ async def _batches(resources: Resources, circular_id: UUID) -> AsyncGenerator[li
 
 
 async def _csv(resources: Resources, circular_id: UUID) -> AsyncGenerator[str]:
-    yield "\ufeff" + _lines([CSV_COLUMNS])
+    yield BYTE_ORDER_MARK + csv_lines([CSV_COLUMNS])
     async for batch in _batches(resources, circular_id):
-        yield _lines([[neutral(getattr(row, column)) for column in CSV_COLUMNS] for row in batch])
-
-
-def _lines(rows: "list[list[str]] | list[tuple[str, ...]]") -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue()
-
-
-def neutral(value: object) -> str:
-    """The cell's text, which no spreadsheet takes for a formula."""
-    text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+        yield csv_lines([getattr(row, column) for column in CSV_COLUMNS] for row in batch)
 
 
 async def _json(resources: Resources, circular: Circular, counts: Counts) -> AsyncGenerator[str]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from services.ack.api import acknowledgments, annex, assets, circulars, pages, tracking
+from services.ack.api import acknowledgments, annex, assets, circulars, entrance, pages, tracking
 from services.ack.config import AckSettings
 from services.ack.consumers import event_handler
 from services.ack.pages.forms import FormSigner
@@ -23,9 +23,10 @@ from shared.service import Parts, Service
 
 NAME: Final = "ack"
 
-# Routes without a token: their link is the credential, or they hold nothing but style.
+# Routes without a token: their link or code is the credential, or they hold nothing but style.
 PUBLIC_ROUTES: Final = (
     "/v1/acknowledgments/{link}",
+    "/a",
     "/a/{link}",
     "/t/{link}",
     "/t/{link}/state",
@@ -38,7 +39,7 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     """The application on opened resources."""
     app = web.create_app("Wian: acknowledgments", verifier=verifier)
     app.state.resources = resources
-    for module in (acknowledgments, circulars, annex, pages, tracking, assets):
+    for module in (acknowledgments, circulars, annex, entrance, pages, tracking, assets):
         app.include_router(module.router)
     return app
 
@@ -60,7 +61,11 @@ async def open_parts(settings: AckSettings) -> AsyncGenerator[Parts]:
         publisher = Publisher(amqp_url, settings.broker_namespace, timeout=settings.publish_timeout)
         stack.push_async_callback(publisher.close)
         consumer = Consumer(
-            amqp_url, settings.broker_namespace, ACK_EVENTS, event_handler(database), prefetch=settings.ack_prefetch
+            amqp_url,
+            settings.broker_namespace,
+            ACK_EVENTS,
+            event_handler(database, settings.link_key.get_secret_value()),
+            prefetch=settings.ack_prefetch,
         )
         relay = Relay(
             database,

@@ -7,10 +7,12 @@ from uuid import UUID
 
 from services.ack.facts import HandedOver, RecipientEvent, Relayed, Undeliverable, new_event
 from services.ack.fold import fold
-from services.ack.store import agencies, circulars, events, recipients
+from services.ack.store import agencies, circulars, events, paper_codes, recipients
 from shared.broker import Handler
+from shared.codes import acknowledgment_code, code_digest
 from shared.contracts.events import (
     AgencySaved,
+    Channel,
     CircularDispatched,
     DeliveriesHandedOver,
     DeliveriesUndeliverable,
@@ -25,8 +27,13 @@ DISPATCH: Final = "dispatch"
 REGISTRY: Final = "registry"
 
 
-def event_handler(database: Database) -> Handler:
-    """The handler of the queue `ack.events`."""
+def event_handler(database: Database, link_key: str) -> Handler:
+    """The handler of the queue `ack.events`; under `link_key` the codes on paper are made."""
+
+    async def record_hand_overs(connection: Connection, event: DeliveriesHandedOver, meta: Meta) -> None:
+        await record(connection, [_handed_over(item, meta.time) for item in event.items])
+        await admit_paper(connection, link_key, event)
+
     routes = dict(
         [
             route(AgencySaved, save_agency),
@@ -62,9 +69,12 @@ async def expect_recipients(connection: Connection, event: CircularDispatched, m
         )
 
 
-async def record_hand_overs(connection: Connection, event: DeliveriesHandedOver, meta: Meta) -> None:
-    """Record that deliveries were handed over."""
-    await record(connection, [_handed_over(item, meta.time) for item in event.items])
+async def admit_paper(connection: Connection, link_key: str, event: DeliveriesHandedOver) -> None:
+    """Let the codes of letters that were sent on paper open their pages, from now on."""
+    sent = [item.recipient_id for item in event.items if item.channel is Channel.PAPER]
+    if sent:
+        digests = [code_digest(link_key, acknowledgment_code(link_key, recipient_id)) for recipient_id in sent]
+        await paper_codes.add(connection, digests, sent)
 
 
 async def record_failures(connection: Connection, event: DeliveriesUndeliverable, meta: Meta) -> None:

@@ -60,6 +60,22 @@ LINK_INVALID: Final = Problem(
     "Open the link exactly as it was sent; ask the sender for a new one if it still fails.",
     "เปิดลิงก์ตามที่ได้รับทุกตัวอักษร หากยังไม่ได้โปรดขอลิงก์ใหม่จากหน่วยงานผู้ส่ง",
 )
+CODE_MISTYPED: Final = Problem(
+    "code_mistyped",
+    422,
+    "That is not an acknowledgment code",
+    "รหัสตอบรับไม่ถูกต้อง",
+    "Type the 12 letters and digits of the cover sheet again.",
+    "พิมพ์ตัวอักษรและตัวเลข ๑๒ ตัวตามใบนำส่งอีกครั้ง",
+)
+CODE_UNKNOWN: Final = Problem(
+    "code_unknown",
+    404,
+    "No letter on paper has that code yet",
+    "ยังไม่พบหนังสือที่ใช้รหัสนี้",
+    "The sender may not have recorded the letter as sent yet: try again later, or ask the sender.",
+    "หน่วยงานผู้ส่งอาจยังไม่ได้บันทึกการส่ง โปรดลองใหม่ภายหลังหรือสอบถามหน่วยงานผู้ส่ง",
+)
 FORM_EXPIRED: Final = Problem(
     "form_expired",
     422,
@@ -85,6 +101,8 @@ CATALOGUE: Final = (
     REGISTRAR_INVALID,
     REJECTION_INVALID,
     LINK_INVALID,
+    CODE_MISTYPED,
+    CODE_UNKNOWN,
     FORM_EXPIRED,
     ANNEX_TOO_LONG,
 )

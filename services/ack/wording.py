@@ -42,6 +42,7 @@ CHANNELS: Final = {
     Channel.WEBHOOK: Words("ระบบถึงระบบ", "webhook"),
     Channel.EMAIL: Words("ไปรษณีย์อิเล็กทรอนิกส์", "e-mail"),
     Channel.INBOX: Words("กล่องหนังสือเข้า", "inbox"),
+    Channel.PAPER: Words("เอกสารกระดาษ", "paper"),
 }
 
 SPEEDS: Final = {

@@ -10,7 +10,7 @@ from typing import Final
 import httpx
 from fastapi import FastAPI
 
-from services.dispatch.api import deliveries, endpoints, events, inbox, inbox_leases
+from services.dispatch.api import deliveries, endpoints, events, inbox, inbox_leases, paper
 from services.dispatch.arrivals import Arrivals
 from services.dispatch.attachments import AttachmentReader
 from services.dispatch.breaker import BreakerPolicy
@@ -24,7 +24,6 @@ from services.dispatch.guard import Guard, GuardedResolver
 from services.dispatch.mail import MailSender, MailServer
 from services.dispatch.observer import Observer
 from services.dispatch.resources import Resources
-from services.dispatch.retry import Policy
 from services.dispatch.scheduler import Pace, Scheduler
 from services.dispatch.sequencer import FeedPruner, Sequencer
 from services.dispatch.store.transitions import Deliveries
@@ -56,7 +55,8 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     app = web.create_app("Wian dispatch", verifier=verifier)
     app.state.resources = resources
     app.state.arrivals = Arrivals(resources.database, interval=resources.settings.dispatch_pull_interval)
-    for router in (endpoints.router, inbox_leases.router, inbox.router, deliveries.router, events.router):
+    routers = (endpoints.router, inbox_leases.router, inbox.router, deliveries.router, paper.router, events.router)
+    for router in routers:
         app.include_router(router)
     return app
 
@@ -122,11 +122,7 @@ async def _open_resources(stack: AsyncExitStack, settings: DispatchSettings, dat
 
 async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resources: Resources, publisher: Publisher) -> Engine:
     """The scheduler, the lanes' handlers and the events' consumers; connections to endpoints are opened on first use."""
-    policy = Policy(
-        schedule=settings.dispatch_retry_schedule,
-        inbox_patience=timedelta(seconds=settings.dispatch_inbox_patience),
-        agency_patience=timedelta(seconds=settings.dispatch_agency_patience),
-    )
+    policy = settings.policy
     database, found = resources.database, resources.deliveries
     breaker_policy = BreakerPolicy(
         threshold=settings.dispatch_breaker_failures,

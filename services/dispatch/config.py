@@ -3,18 +3,25 @@
 import ipaddress
 import math
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated, Final, Literal, Self
 
 from cryptography.fernet import Fernet
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from services.dispatch.ladder import is_mailbox
+from services.dispatch.ladder import LADDER, is_mailbox
+from services.dispatch.retry import LanePolicy, Policy
+from services.dispatch.steps import StepLimits
+from shared.contracts.topology import Lane
 from shared.settings import ServiceSettings
 
+MINUTE: Final = 60.0
+HOUR: Final = 3600.0
 DAY: Final = 86_400.0
 # A lease outlasts the request by this much, so that the outcome can be recorded under it.
 LEASE_MARGIN: Final = 5.0
+LONGEST_STEP: Final = 366 * DAY
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -26,6 +33,9 @@ def _comma_separated(read: Callable[[str], object]) -> Callable[[object], object
         return tuple(read(part.strip()) for part in value.split(",") if part.strip())
 
     return split
+
+
+Seconds = Annotated[tuple[float, ...], NoDecode, BeforeValidator(_comma_separated(float))]
 
 
 class DispatchSettings(ServiceSettings):
@@ -89,13 +99,30 @@ class DispatchSettings(ServiceSettings):
     dispatch_request_timeout: Annotated[float, Field(gt=0)] = Field(
         default=15.0, description="Seconds for a whole webhook request."
     )
-    dispatch_retry_schedule: Annotated[tuple[float, ...], NoDecode, BeforeValidator(_comma_separated(float))] = Field(
+    dispatch_retry_schedule: Seconds = Field(
         default=(5, 30, 120, 600, 1800, 7200, 18_000, 36_000, 36_000),
         description="Seconds to wait before each retry on a channel, separated by commas; when the list is used up, the next "
         "channel is tried.",
     )
-    dispatch_inbox_patience: Annotated[float, Field(gt=0)] = Field(
-        default=30 * DAY, description="Seconds that a letter waits in the inbox to be pulled before it counts as undeliverable."
+    dispatch_retry_schedule_express: Seconds = Field(
+        default=(2, 5, 15, 30, 60, 120, 180), description="The same for ด่วนที่สุด and ด่วนมาก, whose steps are short."
+    )
+    dispatch_retry_schedule_bulk: Seconds = Field(
+        default=(30, 120, 600, 1800, 7200, 18_000, 36_000, 36_000), description="The same for very long lists."
+    )
+    dispatch_step_limits: Seconds = Field(
+        default=(2 * DAY, 2 * DAY, 14 * DAY, 30 * DAY),
+        description="Seconds for which webhook, e-mail, inbox and paper are tried at most, in this order, separated by commas: "
+        "then the next of them begins, even if retries are left; when paper's time is over, the letter is undeliverable. "
+        "A circular's deadline shortens the steps further.",
+    )
+    dispatch_step_limits_express: Seconds = Field(
+        default=(10 * MINUTE, 15 * MINUTE, 8 * HOUR, 3 * DAY),
+        description="The same for ด่วนที่สุด and ด่วนมาก: a webhook that fails is left after 10 minutes, an inbox that nobody "
+        "reads after a working day.",
+    )
+    dispatch_step_limits_bulk: Seconds = Field(
+        default=(3 * DAY, 3 * DAY, 30 * DAY, 60 * DAY), description="The same for very long lists."
     )
     dispatch_pull_interval: Annotated[float, Field(gt=0, le=10)] = Field(
         default=0.5, description="Seconds between two looks for letters while calls to lease wait for some."
@@ -150,8 +177,15 @@ class DispatchSettings(ServiceSettings):
                 Fernet(key)
         except ValueError:
             raise ValueError("WIAN_DISPATCH_SECRET_KEY: each key is 32 bytes in URL-safe base64") from None
-        if not self.dispatch_retry_schedule or not all(math.isfinite(wait) and wait > 0 for wait in self.dispatch_retry_schedule):
-            raise ValueError("WIAN_DISPATCH_RETRY_SCHEDULE must list one or more seconds greater than 0")
+        for lane in Lane:
+            suffix = "" if lane is Lane.NORMAL else f"_{lane.upper()}"
+            schedule, limits = self._schedule(lane), self._limits(lane)
+            if not schedule or not all(math.isfinite(wait) and wait > 0 for wait in schedule):
+                raise ValueError(f"WIAN_DISPATCH_RETRY_SCHEDULE{suffix} must list one or more seconds greater than 0")
+            if len(limits) != len(LADDER) or not all(0 < limit <= LONGEST_STEP for limit in limits):
+                raise ValueError(
+                    f"WIAN_DISPATCH_STEP_LIMITS{suffix} must list seconds from above 0 to a year for webhook, e-mail, inbox and paper"
+                )
         if self.dispatch_connect_timeout > self.dispatch_request_timeout:
             raise ValueError("WIAN_DISPATCH_CONNECT_TIMEOUT must not exceed WIAN_DISPATCH_REQUEST_TIMEOUT")
         if self.dispatch_lease < max(self.dispatch_request_timeout, self.dispatch_smtp_timeout) + LEASE_MARGIN:
@@ -171,3 +205,29 @@ class DispatchSettings(ServiceSettings):
     def secret_keys(self) -> tuple[str, ...]:
         """The Fernet keys, the one that encrypts first."""
         return tuple(key.strip() for key in self.dispatch_secret_key.get_secret_value().split(",") if key.strip())
+
+    @property
+    def policy(self) -> Policy:
+        """How deliveries are tried again and passed on, by urgency."""
+        return Policy(
+            lanes={lane: LanePolicy(self._schedule(lane), StepLimits.of_seconds(self._limits(lane))) for lane in Lane},
+            agency_patience=timedelta(seconds=self.dispatch_agency_patience),
+        )
+
+    def _schedule(self, lane: Lane) -> tuple[float, ...]:
+        match lane:
+            case Lane.EXPRESS:
+                return self.dispatch_retry_schedule_express
+            case Lane.NORMAL:
+                return self.dispatch_retry_schedule
+            case Lane.BULK:
+                return self.dispatch_retry_schedule_bulk
+
+    def _limits(self, lane: Lane) -> tuple[float, ...]:
+        match lane:
+            case Lane.EXPRESS:
+                return self.dispatch_step_limits_express
+            case Lane.NORMAL:
+                return self.dispatch_step_limits
+            case Lane.BULK:
+                return self.dispatch_step_limits_bulk

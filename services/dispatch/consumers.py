@@ -6,13 +6,14 @@ from typing import Final
 from uuid import UUID
 
 from services.dispatch import ladder
-from services.dispatch.delivery.decide import first_step, reached
+from services.dispatch.delivery.decide import Take, first_step, reached
 from services.dispatch.retry import Policy
 from services.dispatch.store import agencies, circulars, feed, transitions
 from services.dispatch.store.agencies import Reachability
 from services.dispatch.store.circulars import NewDelivery
 from services.dispatch.store.transitions import Deliveries, Locked, Move
 from shared.contracts.events import AgencySaved, CircularDispatched, FrozenRecipient, RecipientRegistered, RecipientRejected
+from shared.contracts.topology import Lane
 from shared.ids import new_id
 from shared.inbox import EventHandler, Meta, Route, route
 from shared.links import LinkSigner, Purpose
@@ -52,7 +53,7 @@ class Consumers:
         await circulars.add_circular(connection, event, lane, meta.traceparent)
         known = await agencies.reachability(connection, list({recipient.agency_id for recipient in event.recipients}))
         now = datetime.now(UTC)
-        new = [self._new_delivery(event, recipient, known.get(recipient.agency_id), now) for recipient in event.recipients]
+        new = [self._new_delivery(event, recipient, lane, known.get(recipient.agency_id), now) for recipient in event.recipients]
         await circulars.add_deliveries(connection, event.circular_id, event.sender_agency_id, lane, new)
         await feed.add(connection, feed.of_circular(event))
         recipient_ids = [recipient.recipient_id for recipient in event.recipients]
@@ -62,7 +63,7 @@ class Consumers:
             await self._end_acknowledged(connection, early)
 
     def _new_delivery(
-        self, event: CircularDispatched, recipient: FrozenRecipient, agency: Reachability | None, now: datetime
+        self, event: CircularDispatched, recipient: FrozenRecipient, lane: Lane, agency: Reachability | None, now: datetime
     ) -> NewDelivery:
         routes = agency and ladder.routes_to(
             has_endpoint=agency.has_endpoint,
@@ -70,9 +71,10 @@ class Consumers:
             secrecy=event.letter.secrecy,
             email_secret_letters=self._email_secret_letters,
         )
-        channel, at = first_step(routes, self._policy, now)
+        step = first_step(routes, lane, event.deadline, self._policy, now)
+        channel, until = (step.channel, step.until) if isinstance(step, Take) else (None, None)
         link = self._signer.sign(Purpose.ACKNOWLEDGE, recipient.recipient_id)
-        return NewDelivery(new_id(), recipient, link, channel, at)
+        return NewDelivery(new_id(), recipient, link, channel, step.at, until)
 
     async def acknowledged(self, connection: Connection, event: RecipientRegistered | RecipientRejected, _meta: Meta) -> None:
         """Stop the ladder: whoever has registered or refused the letter has it."""

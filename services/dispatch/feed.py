@@ -43,7 +43,7 @@ CATALOGUE: Final = (
     FeedType(
         EventType.HANDED_OVER,
         Scope.CIRCULARS_READ,
-        "A recipient's system, mailbox or inbox has the letter; `hand_over` says how. This is not an acknowledgment.",
+        "A recipient has the letter, or paper is on its way; `hand_over` says how. This is not an acknowledgment.",
     ),
     FeedType(
         EventType.UNDELIVERABLE,

@@ -7,7 +7,7 @@ from typing import Final
 from shared.contracts.events import Channel, HandOverGrade, Secrecy, Speed
 from shared.contracts.topology import Lane
 
-LADDER: Final = (Channel.WEBHOOK, Channel.EMAIL, Channel.INBOX)
+LADDER: Final = (Channel.WEBHOOK, Channel.EMAIL, Channel.INBOX, Channel.PAPER)
 BULK_RECIPIENTS: Final = 5000
 
 # The addr-spec of RFC 5322 without quoted strings and comments: what official mailboxes look like.
@@ -17,7 +17,7 @@ _MAILBOX_MAX_LENGTH: Final = 254
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """Which channels can reach a recipient with this letter; the inbox always can."""
+    """Which channels can reach a recipient with this letter; the inbox and paper always can."""
 
     webhook: bool
     email: bool
@@ -51,13 +51,13 @@ def _is_open(channel: Channel, routes: Routes) -> bool:
             return routes.webhook
         case Channel.EMAIL:
             return routes.email
-        case Channel.INBOX:
+        case Channel.INBOX | Channel.PAPER:
             return True
 
 
 def grade_of(channel: Channel) -> HandOverGrade:
-    """What a successful hand-over on `channel` proves: mail is relayed without proof of arrival."""
-    return HandOverGrade.BLIND if channel is Channel.EMAIL else HandOverGrade.TRANSPORT
+    """What a successful hand-over on `channel` proves: mail and paper are sent off without proof of arrival."""
+    return HandOverGrade.BLIND if channel in (Channel.EMAIL, Channel.PAPER) else HandOverGrade.TRANSPORT
 
 
 def lane_of(speed: Speed, recipient_count: int) -> Lane:

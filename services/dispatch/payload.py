@@ -20,6 +20,11 @@ def acknowledgment_page(public_url: str, link: str) -> str:
     return f"{public_url}/a/{link}"
 
 
+def acknowledgment_entrance(public_url: str) -> str:
+    """Where a person types the code from paper."""
+    return f"{public_url}/a"
+
+
 def file_url(public_url: str, link: str) -> str:
     """Where an attachment is read; the link is the credential."""
     return f"{public_url}/f/{link}"

@@ -31,5 +31,45 @@ CURSOR_EXPIRED: Final = Problem(
     "ระบบเก็บเหตุการณ์ไว้ 90 วัน ให้เริ่มอ่านใหม่โดยไม่ระบุ after ส่วนสถานะของหนังสือที่เก่ากว่านั้นดูได้ที่ "
     "GET /v1/circulars/{circular_id} และ GET /v1/inbox",
 )
+PAPER_NOT_WAITING: Final = Problem(
+    "paper_not_waiting",
+    409,
+    "The letter does not wait to be sent on paper",
+    "หนังสือฉบับนี้ไม่ได้รอส่งเป็นกระดาษ",
+    "Look at the delivery: another channel is being tried still, or the recipient has the letter already.",
+    "ตรวจสอบสถานะการนำส่ง ระบบอาจกำลังส่งทางช่องทางอื่น หรือผู้รับได้รับหนังสือแล้ว",
+)
+PAPER_RECORDED_OTHERWISE: Final = Problem(
+    "paper_recorded_otherwise",
+    409,
+    "Something else has been recorded of this letter on paper",
+    "มีการบันทึกการส่งหนังสือฉบับนี้ไว้แล้วเป็นอย่างอื่น",
+    "Look at the delivery's attempts; what was recorded first stays.",
+    "ตรวจสอบประวัติการนำส่ง ข้อมูลที่บันทึกไว้ก่อนยังคงอยู่",
+)
+SENT_ON_INVALID: Final = Problem(
+    "sent_on_invalid",
+    422,
+    "That cannot be the day on which the letter was sent",
+    "วันที่ส่งไม่ถูกต้อง",
+    "Write a day from the circular's dispatch to today in Bangkok, such as 2026-11-23.",
+    "ระบุวันที่ส่งตั้งแต่วันที่สั่งเวียน แต่ไม่เกินวันนี้",
+)
+PAPER_LIST_TOO_LONG: Final = Problem(
+    "paper_list_too_long",
+    422,
+    "The list is too long to be printed",
+    "บัญชียาวเกินกว่าจะพิมพ์เป็น PDF",
+    "Take the list as CSV; `detail` names the limit.",
+    "ใช้แฟ้ม CSV แทน ดูขีดจำกัดใน detail",
+)
 
-CATALOGUE: Final = (ENDPOINT_URL_REFUSED, ENDPOINT_SECRET_INVALID, CURSOR_EXPIRED)
+CATALOGUE: Final = (
+    ENDPOINT_URL_REFUSED,
+    ENDPOINT_SECRET_INVALID,
+    CURSOR_EXPIRED,
+    PAPER_NOT_WAITING,
+    PAPER_RECORDED_OTHERWISE,
+    SENT_ON_INVALID,
+    PAPER_LIST_TOO_LONG,
+)

@@ -1,7 +1,8 @@
 """What the routes of dispatch work with."""
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.dispatch.config import DispatchSettings
 from services.dispatch.guard import GuardedResolver
@@ -21,3 +22,5 @@ class Resources:
     signer: LinkSigner
     resolvers: Mapping[str, GuardedResolver]
     deliveries: Deliveries
+    # Setting pages takes a core: one sheet at a time leaves the other requests theirs.
+    printing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))

@@ -1,8 +1,12 @@
 """When a failed attempt is made again: a plain list of waits, jitter, and what the other side asks for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
+
+from services.dispatch.steps import StepLimits
+from shared.contracts.topology import Lane
 
 JITTER: Final = 0.2
 # An endpoint may ask for this long a pause even when the schedule's own wait is short.
@@ -10,11 +14,21 @@ LONGEST_REQUESTED_PAUSE: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """`schedule` holds the seconds before each retry on one channel: attempts on it are at most one more."""
+class LanePolicy:
+    """One urgency's: `schedule` holds the seconds before each retry on one channel, so attempts on it are at most one more.
+
+    A step ends when the schedule is used up or its limit has passed, whichever is first.
+    """
 
     schedule: tuple[float, ...]
-    inbox_patience: timedelta
+    limits: StepLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How patient we are, by urgency; `agency_patience` is the wait for news of an agency that is not known."""
+
+    lanes: Mapping[Lane, LanePolicy]
     agency_patience: timedelta
 
 

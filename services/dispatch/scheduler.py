@@ -89,6 +89,7 @@ class Scheduler:
                 leased = await self._deliveries.lock_leased(connection, expired.held)
                 moves += [Move(delivery, lease_lost(delivery.standing, self._policy, now)) for delivery in leased]
             waiting = await self._deliveries.lock_waiting(connection, DECISIONS_PER_TURN)
+            waiting += await self._deliveries.lock_parked_over(connection, DECISIONS_PER_TURN)
             moves += [
                 Move(
                     delivery,

@@ -36,6 +36,7 @@ class Channel(StrEnum):
     WEBHOOK = "webhook"
     EMAIL = "email"
     INBOX = "inbox"
+    PAPER = "paper"  # printed and sent by people
 
 
 class HandOverGrade(StrEnum):

@@ -228,17 +228,21 @@ async def test_a_letter_pulled_while_it_is_sent_keeps_its_hand_over_and_its_atte
     assert len(await dispatch.events(DeliveriesHandedOver)) == 1
 
 
-async def test_a_letter_that_nobody_pulls_ends_undeliverable_and_may_still_be_pulled(dispatch: Bench) -> None:
+async def test_a_letter_that_nobody_pulls_goes_to_paper_then_ends_undeliverable_and_may_still_be_pulled(dispatch: Bench) -> None:
     agency = await dispatch.agency()
     await dispatch.apply(circular_dispatched([agency]))
     await dispatch.engine.scheduler.run_once()
     assert await dispatch.states() == ["scheduled"]
     await dispatch.make_due()
     await dispatch.engine.scheduler.run_once()
-    (failure,) = await dispatch.events(DeliveriesUndeliverable)
-    assert failure["reason"] == "not_pulled"
     row = await dispatch.delivery()
-    assert (row["state"], row["failure_reason"]) == ("undeliverable", "not_pulled")
+    assert (row["state"], row["channel"], row["next_attempt_at"]) == ("scheduled", "paper", row["step_until"])
+    await dispatch.make_due()
+    await dispatch.engine.scheduler.run_once()
+    (failure,) = await dispatch.events(DeliveriesUndeliverable)
+    assert failure["reason"] == "paper_not_sent"
+    row = await dispatch.delivery()
+    assert (row["state"], row["failure_reason"]) == ("undeliverable", "paper_not_sent")
     headers = dispatch.tokens.headers(agency, Scope.DELIVERIES_READ)
     assert (await dispatch.http.get(f"/v1/inbox/{row['delivery_id']}", headers=headers)).status_code == 200
     assert await dispatch.states() == ["handed_over"]

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
 import pytest
@@ -244,11 +244,12 @@ async def test_a_claim_reads_no_more_of_a_large_backlog_than_of_a_small_one(disp
         await dispatch.apply(circular_dispatched(agencies * 300))
     async with dispatch.database.connection() as connection:
         await connection.execute("ANALYZE deliveries")
-        for statement, arguments in (
+        statements: tuple[tuple[LiteralString, tuple[object, ...]], ...] = (
             (LOCK_DUE, ([lane for lane, _ in LANES], [channel for _, channel in LANES], 2000, 100)),
             (UNPARK, (agencies, [1] * len(agencies))),
             (LOOK, (200,)),
-        ):
+        )
+        for statement, arguments in statements:
             explained = await connection.fetchval("EXPLAIN (ANALYZE, FORMAT JSON) " + statement, *arguments)
             (plan,) = json.loads(explained) if isinstance(explained, str) else explained
             assert not _scans(plan["Plan"], "deliveries"), f"a sequential scan of deliveries: {plan}"

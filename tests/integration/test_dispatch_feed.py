@@ -74,8 +74,9 @@ async def test_the_sender_reads_how_its_letter_fares_and_each_recipient_what_cam
     refusal = recipient_registered(circular, 1)
     refused = refusal.model_dump(exclude={"receive_number", "receive_date"})
     await dispatch.apply(RecipientRejected(**refused, reason="misaddressed", text="ไม่ใช่"))
-    await dispatch.make_due()
-    await dispatch.engine.scheduler.run_once()
+    for _ in ("inbox", "paper"):
+        await dispatch.make_due()
+        await dispatch.engine.scheduler.run_once()
     assert await _place(dispatch) == 9
 
     page = await _read(dispatch, circular.sender_agency_id)
@@ -93,7 +94,7 @@ async def test_the_sender_reads_how_its_letter_fares_and_each_recipient_what_cam
     assert by_word["data"]["hand_over"] == {"channel": "inbox", "grade": "blind"}
     assert registered["data"]["registration"] == {"receive_number": "๓๓๓", "receive_date": "2017-11-10"}
     assert rejected["data"]["rejection"] == {"reason": "misaddressed", "text": "ไม่ใช่"}
-    assert given_up["data"]["failure"]["reason"] == "not_pulled"
+    assert given_up["data"]["failure"]["reason"] == "paper_not_sent"
     assert page["more"] is False
 
     (arrived,) = (await _read(dispatch, nobody))["items"]

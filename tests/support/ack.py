@@ -217,7 +217,8 @@ class OpenAck:
 
     async def deliver(self, message: Incoming) -> Verdict:
         """One delivery of a message."""
-        return await event_handler(self.resources.database)(message)
+        link_key = self.resources.settings.link_key.get_secret_value()
+        return await event_handler(self.resources.database, link_key)(message)
 
     def headers(self, agency_id: UUID, *scopes: str) -> dict[str, str]:
         """A token of the agency; without `scopes` it may acknowledge and follow circulars."""

@@ -1,5 +1,6 @@
 """Outcomes, the ladder, and the decisions on a delivery."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from services.dispatch.config import DispatchSettings
 from services.dispatch.delivery.decide import (
+    LOST_LEASES,
     Again,
     HandedOver,
     LostLease,
@@ -21,6 +23,7 @@ from services.dispatch.delivery.decide import (
     first_step,
     lease_lost,
     pulled,
+    sent_on_paper,
     without_sending,
 )
 from services.dispatch.ladder import Routes, first_channel, grade_of, is_mailbox, lane_of, next_channel, routes_to
@@ -28,22 +31,35 @@ from services.dispatch.mail import outcome_of as mail_outcome
 from services.dispatch.mail import start_tls, unreachable
 from services.dispatch.mail_message import one_line
 from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater, answer_text
-from services.dispatch.retry import Policy
+from services.dispatch.retry import LanePolicy, Policy
+from services.dispatch.steps import StepLimits
 from services.dispatch.transport import Answer, outcome_of, retry_after_seconds
 from services.dispatch.vault import SecretLost, Vault, is_usable, new_secret
 from shared.contracts.events import Channel, HandOverGrade, Secrecy, Speed
 from shared.contracts.topology import Lane
 
 NOW = datetime(2026, 11, 9, 9, 0, tzinfo=UTC)
-POLICY = Policy((5.0, 30.0), inbox_patience=timedelta(days=30), agency_patience=timedelta(seconds=60))
+LIMITS = StepLimits(timedelta(hours=1), timedelta(hours=2), timedelta(days=30), timedelta(days=60))
+POLICY = Policy({lane: LanePolicy((5.0, 30.0), LIMITS) for lane in Lane}, agency_patience=timedelta(seconds=60))
+REQUIRED = {
+    "postgres_dsn": "postgresql://localhost/x",
+    "amqp_url": "amqp://localhost/",
+    "link_key": "k" * 43,
+    "dispatch_secret_key": Fernet.generate_key().decode(),
+}
 BOTH = Routes(webhook=True, email=True)
 NEITHER = Routes(webhook=False, email=False)
 
 
 def standing(
-    channel: Channel | None = Channel.WEBHOOK, *, tried: int = 0, routes: Routes = BOTH, acknowledged_at: datetime | None = None
+    channel: Channel | None = Channel.WEBHOOK,
+    *,
+    tried: int = 0,
+    routes: Routes = BOTH,
+    until: datetime | None = None,
+    acknowledged_at: datetime | None = None,
 ) -> Standing:
-    return Standing(channel, tried, tried, routes, acknowledged_at)
+    return Standing(Lane.NORMAL, channel, until, tried, tried, routes, None, acknowledged_at)
 
 
 @pytest.mark.parametrize(
@@ -59,11 +75,12 @@ def test_the_first_channel_is_the_best_that_is_open(routes: Routes, first: Chann
     assert first_channel(routes) is first
 
 
-def test_the_ladder_goes_down_and_ends_with_the_inbox() -> None:
+def test_the_ladder_goes_down_and_ends_with_paper() -> None:
     assert next_channel(Channel.WEBHOOK, BOTH) is Channel.EMAIL
     assert next_channel(Channel.WEBHOOK, NEITHER) is Channel.INBOX
     assert next_channel(Channel.EMAIL, BOTH) is Channel.INBOX
-    assert next_channel(Channel.INBOX, BOTH) is None
+    assert next_channel(Channel.INBOX, BOTH) is Channel.PAPER
+    assert next_channel(Channel.PAPER, BOTH) is None
 
 
 @pytest.mark.parametrize("secrecy", [Secrecy.CONFIDENTIAL, Secrecy.SECRET])
@@ -91,21 +108,24 @@ def test_lanes_follow_speed_before_length() -> None:
     assert lane_of(Speed.NORMAL, 5001) is Lane.BULK
 
 
-def test_every_channel_has_a_grade_and_mail_proves_least() -> None:
+def test_every_channel_has_a_grade_and_mail_of_both_kinds_proves_least() -> None:
     grades = {channel: grade_of(channel) for channel in Channel}
     assert grades == {
         Channel.WEBHOOK: HandOverGrade.TRANSPORT,
         Channel.EMAIL: HandOverGrade.BLIND,
         Channel.INBOX: HandOverGrade.TRANSPORT,
+        Channel.PAPER: HandOverGrade.BLIND,
     }
 
 
+TO_EMAIL = Take(Channel.EMAIL, NOW, NOW + LIMITS.email)
+TO_INBOX = Take(Channel.INBOX, NOW + LIMITS.inbox, NOW + LIMITS.inbox)
 EXPECTED: dict[type[Outcome], Transition] = {
     Delivered: HandedOver(Channel.WEBHOOK, HandOverGrade.TRANSPORT, NOW),
     RetryLater: Again(NOW + timedelta(seconds=5)),
-    Refused: Take(Channel.EMAIL, NOW),
-    Gone: Take(Channel.EMAIL, NOW),
-    NoRoute: Take(Channel.EMAIL, NOW),
+    Refused: TO_EMAIL,
+    Gone: TO_EMAIL,
+    NoRoute: TO_EMAIL,
 }
 EXAMPLES: tuple[Outcome, ...] = (Delivered(200), RetryLater("timeout"), Refused("http_404", 404), Gone(410), NoRoute("none"))
 
@@ -118,9 +138,9 @@ def test_every_outcome_is_decided() -> None:
 
 def test_the_next_channel_is_taken_when_the_schedule_is_used_up() -> None:
     assert decide(RetryLater("timeout"), standing(tried=1), POLICY, NOW, 0.5) == Again(NOW + timedelta(seconds=30))
-    assert decide(RetryLater("timeout"), standing(tried=2), POLICY, NOW, 0.5) == Take(Channel.EMAIL, NOW)
+    assert decide(RetryLater("timeout"), standing(tried=2), POLICY, NOW, 0.5) == TO_EMAIL
     by_mail = standing(Channel.EMAIL, tried=2)
-    assert decide(RetryLater("450"), by_mail, POLICY, NOW, 0.5) == Take(Channel.INBOX, NOW + timedelta(days=30))
+    assert decide(RetryLater("450"), by_mail, POLICY, NOW, 0.5) == TO_INBOX
 
 
 @pytest.mark.parametrize("outcome", EXAMPLES[1:])
@@ -136,21 +156,67 @@ def test_an_acknowledgment_does_not_weaken_what_the_endpoint_has_confirmed() -> 
 
 
 def test_what_nobody_sends_is_decided_too() -> None:
-    def due(channel: Channel | None, *, known: bool, age: int = 0) -> Transition:
+    def due(channel: Channel | None, *, known: bool = True, age: int = 0, until: datetime | None = NOW) -> Transition:
         created_at = NOW - timedelta(seconds=age)
-        return without_sending(standing(channel), agency_known=known, created_at=created_at, policy=POLICY, now=NOW)
+        return without_sending(standing(channel, until=until), agency_known=known, created_at=created_at, policy=POLICY, now=NOW)
 
     assert isinstance(due(None, known=False), Again)
-    assert due(None, known=True) == Take(Channel.WEBHOOK, NOW)
+    assert due(None) == Take(Channel.WEBHOOK, NOW, NOW + LIMITS.webhook)
     assert isinstance(due(None, known=False, age=60), Take)
-    ended = due(Channel.INBOX, known=True)
+    assert due(Channel.WEBHOOK) == TO_EMAIL, "a step that nobody could try ends all the same"
+    assert due(Channel.WEBHOOK, until=NOW + timedelta(seconds=1)) == Again(NOW)
+    assert due(Channel.EMAIL) == TO_INBOX
+    assert due(Channel.INBOX) == Take(Channel.PAPER, NOW + LIMITS.paper, NOW + LIMITS.paper)
+    ended = due(Channel.PAPER)
     assert isinstance(ended, Undeliverable)
-    assert ended.reason == "not_pulled"
-    assert lease_lost(standing(), POLICY, NOW) == LostLease(NOW)
+    assert ended.reason == "paper_not_sent"
     assert pulled(NOW) == HandedOver(Channel.INBOX, HandOverGrade.TRANSPORT, NOW)
-    assert first_step(BOTH, POLICY, NOW) == (Channel.WEBHOOK, NOW)
-    assert first_step(NEITHER, POLICY, NOW) == (Channel.INBOX, NOW + timedelta(days=30))
-    assert first_step(None, POLICY, NOW)[0] is None
+    assert sent_on_paper(NOW) == HandedOver(Channel.PAPER, HandOverGrade.BLIND, NOW)
+    assert first_step(BOTH, Lane.NORMAL, None, POLICY, NOW) == Take(Channel.WEBHOOK, NOW, NOW + LIMITS.webhook)
+    assert first_step(NEITHER, Lane.NORMAL, None, POLICY, NOW) == TO_INBOX
+    assert isinstance(first_step(None, Lane.NORMAL, None, POLICY, NOW), Again)
+
+
+def test_a_step_ends_at_its_limit_whatever_is_left_of_its_retries() -> None:
+    def failed(left: float, after: float | None = None) -> Transition:
+        until = NOW + timedelta(seconds=left)
+        return decide(RetryLater("timeout", after=after), standing(until=until), POLICY, NOW, 0.5)
+
+    assert failed(5.1) == Again(NOW + timedelta(seconds=5))
+    assert failed(5) == TO_EMAIL
+    assert failed(-1) == TO_EMAIL, "a late attempt is the last of its step"
+    assert failed(600, after=599) == Again(NOW + timedelta(seconds=599))
+    assert failed(600, after=601) == TO_EMAIL, "the endpoint asks for more than the step has"
+
+
+def test_a_lost_lease_is_sent_again_unless_its_step_had_its_chance() -> None:
+    def lost(late: timedelta, tried: int) -> Transition:
+        return lease_lost(standing(until=NOW - late, tried=tried), POLICY, NOW)
+
+    assert lease_lost(standing(), POLICY, NOW) == LostLease(NOW)
+    assert lost(timedelta(seconds=-1), 1) == LostLease(NOW)
+    assert lost(timedelta(0), 1) == TO_EMAIL
+    assert lost(timedelta(days=1), 0) == LostLease(NOW), "our own outage outlasted the step: it is tried all the same"
+
+
+def test_what_ends_one_worker_after_another_waits_longer_and_leaves_the_channel() -> None:
+    waits = []
+    for losses in range(LOST_LEASES - 1):
+        again = lease_lost(replace(standing(), lost_leases=losses), POLICY, NOW)
+        assert isinstance(again, LostLease)
+        waits.append((again.at - NOW).total_seconds())
+    assert waits == [0, 5, 15, 35, 75, 155, 315]
+    assert lease_lost(replace(standing(), lost_leases=LOST_LEASES - 1), POLICY, NOW) == TO_EMAIL
+
+
+def test_an_express_letter_is_tried_sooner_and_leaves_a_channel_sooner() -> None:
+    express, normal, bulk = (DispatchSettings(**REQUIRED).policy.lanes[lane] for lane in Lane)  # pyright: ignore[reportArgumentType]
+    assert express.limits.webhook == timedelta(minutes=10)
+    assert sum(express.schedule) < express.limits.webhook.total_seconds(), "the retries fit into the step"
+    for channel in Channel:
+        assert express.limits.of(channel) < normal.limits.of(channel) <= bulk.limits.of(channel)
+    assert all(soon <= later for soon, later in zip(express.schedule, normal.schedule, strict=False))
+    assert all(soon <= later for soon, later in zip(normal.schedule, bulk.schedule, strict=False))
 
 
 @pytest.mark.parametrize("status", range(200, 300))
@@ -260,6 +326,10 @@ def test_a_weak_or_malformed_secret_is_not_usable(secret: str) -> None:
         ("dispatch_retry_schedule", "", "WIAN_DISPATCH_RETRY_SCHEDULE"),
         ("dispatch_retry_schedule", "5,-1", "WIAN_DISPATCH_RETRY_SCHEDULE"),
         ("dispatch_retry_schedule", "5,nan", "WIAN_DISPATCH_RETRY_SCHEDULE"),
+        ("dispatch_retry_schedule_express", "0", "WIAN_DISPATCH_RETRY_SCHEDULE_EXPRESS"),
+        ("dispatch_step_limits", "60,60,60", "WIAN_DISPATCH_STEP_LIMITS "),
+        ("dispatch_step_limits_bulk", "60,60,nan,60", "WIAN_DISPATCH_STEP_LIMITS_BULK"),
+        ("dispatch_step_limits_express", "60,60,60,1e12", "WIAN_DISPATCH_STEP_LIMITS_EXPRESS"),
         ("dispatch_window", "50", "WIAN_DISPATCH_WINDOW"),
         ("dispatch_queue_lease", "5", "WIAN_DISPATCH_QUEUE_LEASE"),
         ("dispatch_mail_from", "a@b.th\nBcc: c@d.th", "WIAN_DISPATCH_MAIL_FROM"),
@@ -267,12 +337,6 @@ def test_a_weak_or_malformed_secret_is_not_usable(secret: str) -> None:
     ],
 )
 def test_settings_that_do_not_fit_together_are_named(setting: str, value: str, named: str) -> None:
-    base = {
-        "postgres_dsn": "postgresql://localhost/x",
-        "amqp_url": "amqp://localhost/",
-        "link_key": "k" * 43,
-        "dispatch_secret_key": Fernet.generate_key().decode(),
-    }
-    DispatchSettings(**base)  # pyright: ignore[reportArgumentType]
+    DispatchSettings(**REQUIRED)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValidationError, match=named):
-        DispatchSettings(**{**base, setting: value})  # pyright: ignore[reportArgumentType]
+        DispatchSettings(**{**REQUIRED, setting: value})  # pyright: ignore[reportArgumentType]

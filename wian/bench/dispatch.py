@@ -44,8 +44,8 @@ FROM dispatch.attempts a JOIN dispatch.deliveries d ON d.delivery_id = a.deliver
 """
 
 
-async def bare_posts(system: System) -> float:
-    """Requests a second of aiohttp alone, with the same body, receiver and number at once."""
+async def bare_posts(system: System) -> tuple[float, float]:
+    """Requests a second of aiohttp alone, with the same body, receiver and number at once, and CPU seconds of each."""
     address, content = _sample()
     body = payload.WebhookBodies(content, "http://127.0.0.1").body(address)
     headers = {"content-type": payload.CONTENT_TYPE, "webhook-id": "0" * 36, "webhook-signature": "v1," + "0" * 44}
@@ -58,11 +58,11 @@ async def bare_posts(system: System) -> float:
                 await response.read()
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()) as session:
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         async with asyncio.TaskGroup() as group:
             for _ in range(BARE_AT_ONCE):
                 group.create_task(post(session))
-        return BARE_REQUESTS / (time.perf_counter() - begun)
+        return BARE_REQUESTS / (time.perf_counter() - begun), (time.process_time() - worked) / BARE_REQUESTS
 
 
 def _sample() -> tuple[Address, CircularContent]:
@@ -76,7 +76,7 @@ def _sample() -> tuple[Address, CircularContent]:
 
 async def fanout(system: System) -> list[Figure]:
     """Recorded deliveries a second of one worker process, with everything on this machine; the CPU of each by part."""
-    bare = await bare_posts(system)
+    bare, bare_cpu = await bare_posts(system)
     await system.empty()
     agencies = await system.add_agencies(AGENCIES)
     await system.add_circular(agencies, WARM_UP + FANOUT)
@@ -88,7 +88,10 @@ async def fanout(system: System) -> list[Figure]:
         memory = worker.resident_bytes()
     made = WARM_UP + FANOUT - first
     figures = [figure("fanout_deliveries_per_s", made / (ended - begun), "1/s", bare)]
-    figures += [figure(f"fanout_cpu_{part}", seconds / made * 1e6, "µs/delivery") for part, seconds in spent.items()]
+    figures += [
+        figure(f"fanout_cpu_{part}", seconds / made * 1e6, "µs/delivery", bare_cpu * 1e6 if part == "worker" else None)
+        for part, seconds in spent.items()
+    ]
     return [*figures, figure("worker_memory", memory / 2**20, "MiB")]
 
 

@@ -72,7 +72,7 @@ async def take_form(link: Link, request: Request, ack: Ack) -> Response:
         await _letter(ack, recipient_id)
     except ProblemError as error:
         return trouble(error)
-    values = await _fields(request)
+    values = await form_fields(request)
     typed = Typed(REJECTED if values.get("outcome") == REJECTED else REGISTERED, values)
     try:
         if not ack.forms.is_valid(values.get("nonce", ""), recipient_id):
@@ -102,7 +102,7 @@ async def _letter(ack: Resources, recipient_id: UUID) -> tuple[Circular, Recipie
     return circular, recipient
 
 
-async def _fields(request: Request) -> dict[str, str]:
+async def form_fields(request: Request) -> dict[str, str]:
     """The form's fields, the first of each name; nothing when it is not such a form."""
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != FORM_TYPE:
         return {}

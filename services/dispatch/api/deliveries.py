@@ -1,7 +1,7 @@
 """Deliveries and their attempts, for the sender and the recipient."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -54,6 +54,7 @@ class AttemptOut(BaseModel):
     started_at: datetime
     milliseconds: float
     answer: str
+    made_by: Literal["system", "clerk"] = Field(description="`clerk`: a clerk of the sender sent it on paper and said so.")
 
 
 class AttemptLog(BaseModel):
@@ -146,4 +147,5 @@ def _show_attempt(attempt: StoredAttempt, *, own: bool) -> AttemptOut:
         started_at=attempt.started_at,
         milliseconds=attempt.milliseconds,
         answer=attempt.answer if own else "",
+        made_by="clerk" if attempt.channel == Channel.PAPER else "system",
     )

@@ -17,6 +17,7 @@ from services.dispatch.store import circulars, claims
 from services.dispatch.store.reading import address_of
 from shared import postgres
 from shared.contracts.events import Channel
+from shared.contracts.topology import Lane
 from shared.postgres import Connection, Database, Row
 
 RENEWALS_PER_LEASE: Final = 3
@@ -63,10 +64,13 @@ def _job(row: Row, circular: CircularContent, *, email_secret_letters: bool) -> 
         address=address_of(row),
         circular=circular,
         standing=Standing(
+            lane=Lane(row["lane"]),
             channel=Channel(row["channel"]),
+            step_until=row["step_until"],
             channel_attempts=row["channel_attempts"],
             attempts=row["attempts"],
             routes=routes,
+            deadline=circular.deadline,
             acknowledged_at=row["acknowledged_at"],
             lost_leases=row["lost_leases"],
         ),

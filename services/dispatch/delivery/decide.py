@@ -8,7 +8,9 @@ from services.dispatch import ladder
 from services.dispatch.ladder import Routes
 from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater
 from services.dispatch.retry import Policy, wait_before_retry
+from services.dispatch.steps import step_end
 from shared.contracts.events import Channel, HandOverGrade
+from shared.contracts.topology import SENDING_CHANNELS, Lane
 
 UNKNOWN_AGENCY_PAUSE: Final = timedelta(seconds=2)
 LOST_LEASES: Final = 8
@@ -18,14 +20,23 @@ LOST_LEASE_PAUSE: Final = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a delivery stands. `channel` is None while its agency is not known; attempts are those already recorded."""
+    """Where a delivery stands. `channel` is None while its agency is not known; attempts are those already recorded.
 
+    `step_until` is the end of the running step; None while there is no channel.
+    """
+
+    lane: Lane
     channel: Channel | None
+    step_until: datetime | None
     channel_attempts: int
     attempts: int
     routes: Routes
+    deadline: datetime | None
     acknowledged_at: datetime | None
     lost_leases: int = 0
+
+    def step_is_over(self, now: datetime) -> bool:
+        return self.step_until is not None and now >= self.step_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +64,14 @@ class LostLease:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """Begin on `channel`, the first or the next of the ladder, at `at`; for the inbox that is when patience ends."""
+    """Begin on `channel`, the first or the next of the ladder, at `at`; the step ends at `until`.
+
+    What nobody sends (the inbox, paper) is looked at again when its step ends: there `at` is `until`.
+    """
 
     channel: Channel
     at: datetime
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +95,13 @@ def decide(outcome: Outcome, standing: Standing, policy: Policy, now: datetime, 
         return reached(standing, standing.acknowledged_at)
     match outcome:
         case RetryLater():
-            wait = wait_before_retry(policy.schedule, standing.channel_attempts + 1, outcome.after, dice)
-            if wait is not None:
-                return Again(now + timedelta(seconds=wait))
-            return _descend(standing, policy, now, f"gave up after {standing.channel_attempts + 1} attempts: {outcome.reason}")
+            tried = standing.channel_attempts + 1
+            wait = wait_before_retry(policy.lanes[standing.lane].schedule, tried, outcome.after, dice)
+            at = None if wait is None else now + timedelta(seconds=wait)
+            # A retry that would come after the step's end is not waited for: the next channel begins at once.
+            if at is not None and not standing.step_is_over(at):
+                return Again(at)
+            return _descend(standing, policy, now, f"gave up after {tried} attempts: {outcome.reason}")
         case Refused() | NoRoute():
             return _descend(standing, policy, now, outcome.reason)
         case Gone():
@@ -108,45 +126,67 @@ def pulled(now: datetime) -> HandedOver:
 
 
 def without_sending(standing: Standing, *, agency_known: bool, created_at: datetime, policy: Policy, now: datetime) -> Transition:
-    """What follows when a delivery that nobody sends is due: its agency was awaited, or its time in the inbox is over."""
+    """What follows when a delivery that nobody sends is due: its agency was awaited, or its step is over."""
     if standing.acknowledged_at is not None:
         return reached(standing, standing.acknowledged_at)
-    if standing.channel is not None:
-        days = policy.inbox_patience / timedelta(days=1)
-        return Undeliverable("not_pulled", f"nobody fetched the letter from the inbox within {days:g} days", now)
-    if agency_known or now >= created_at + policy.agency_patience:
-        return _begin(ladder.first_channel(standing.routes), policy, now)
-    return Again(now + UNKNOWN_AGENCY_PAUSE)
+    match standing.channel:
+        case None if agency_known or now >= created_at + policy.agency_patience:
+            return _begin(ladder.first_channel(standing.routes), standing.lane, standing.deadline, policy, now)
+        case None:
+            return Again(now + UNKNOWN_AGENCY_PAUSE)
+        case Channel.PAPER:
+            return Undeliverable("paper_not_sent", "no clerk of the sender sent the letter on paper in time", now)
+        case Channel.INBOX:
+            return _descend(standing, policy, now, "nobody fetched the letter from the inbox in time")
+        case Channel.WEBHOOK | Channel.EMAIL if standing.step_is_over(now):
+            return _descend(standing, policy, now, "the time for this channel passed")
+        case Channel.WEBHOOK | Channel.EMAIL:
+            return Again(now)
+
+
+def sent_on_paper(at: datetime) -> HandedOver:
+    """What follows when a clerk of the sender has sent the letter on paper: nothing proves yet that it arrived."""
+    return HandedOver(Channel.PAPER, ladder.grade_of(Channel.PAPER), at)
+
+
+def paper_failed(why: str, now: datetime) -> Undeliverable:
+    """What follows when a clerk says that paper does not reach the recipient either."""
+    return Undeliverable("paper_failed", why, now)
 
 
 def lease_lost(standing: Standing, policy: Policy, now: datetime) -> Transition:
     """What follows when a worker's lease ran out: it died, so whether it sent is not known, and it is sent (again).
 
     The first time at once, then after longer and longer waits: a delivery that ends every worker that sends it must not end
-    them all. After `LOST_LEASES` it is taken off its channel.
+    them all. After `LOST_LEASES` it is taken off its channel; sooner when the step is over and an attempt was recorded in it.
+    An outage of ours may outlast a step: what nobody could try gets its attempt after all.
     """
     if standing.acknowledged_at is not None:
         return reached(standing, standing.acknowledged_at)
+    if standing.step_is_over(now) and standing.channel_attempts > 0:
+        return _descend(standing, policy, now, "the time for this channel passed")
     if standing.lost_leases + 1 >= LOST_LEASES:
         return _descend(standing, policy, now, f"workers_lost: {LOST_LEASES} workers were lost while they sent it")
     return LostLease(now + LOST_LEASE_PAUSE * (2**standing.lost_leases - 1))
 
 
-def first_step(routes: Routes | None, policy: Policy, now: datetime) -> tuple[Channel | None, datetime]:
-    """Channel and time of the first action for a new delivery; `routes` is None while the agency is not known."""
+def first_step(routes: Routes | None, lane: Lane, deadline: datetime | None, policy: Policy, now: datetime) -> Take | Again:
+    """How a new delivery begins; `routes` is None while the agency is not known."""
     if routes is None:
-        return None, now + UNKNOWN_AGENCY_PAUSE
-    begin = _begin(ladder.first_channel(routes), policy, now)
-    return begin.channel, begin.at
+        return Again(now + UNKNOWN_AGENCY_PAUSE)
+    return _begin(ladder.first_channel(routes), lane, deadline, policy, now)
 
 
 def _descend(standing: Standing, policy: Policy, now: datetime, why: str) -> Transition:
     channel = ladder.next_channel(_channel(standing), standing.routes)
-    return Undeliverable("no_channel", why, now) if channel is None else _begin(channel, policy, now)
+    if channel is None:
+        return Undeliverable("no_channel", why, now)
+    return _begin(channel, standing.lane, standing.deadline, policy, now)
 
 
-def _begin(channel: Channel, policy: Policy, now: datetime) -> Take:
-    return Take(channel, now + policy.inbox_patience if channel is Channel.INBOX else now)
+def _begin(channel: Channel, lane: Lane, deadline: datetime | None, policy: Policy, now: datetime) -> Take:
+    until = step_end(channel, policy.lanes[lane].limits, deadline, now)
+    return Take(channel, now if channel in SENDING_CHANNELS else until, until)
 
 
 def _channel(standing: Standing) -> Channel:

@@ -107,6 +107,8 @@ class Recorder:
             # What ended meanwhile (pulled from the inbox, say) keeps its end, and its log is complete all the same.
             ended = [sent for _, sent, delivery in standing if delivery and delivery.has_ended]
             await transitions.add_attempts(connection, [*(sent for sent, _ in held), *ended])
+            if ended:
+                await transitions.count_attempts(connection, [sent.job.address.delivery_id for sent in ended])
             moves = [
                 Move(
                     delivery,

@@ -46,13 +46,13 @@ RETURNING turn_at - $3::bigint * $4::interval
 
 ADD_DELIVERIES: Final = """
 INSERT INTO deliveries (delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link,
-    lane, channel, state, next_attempt_at, turn_at)
+    lane, channel, state, next_attempt_at, step_until, turn_at)
 SELECT new.delivery_id, new.recipient_id, $1, new.agency_id, new.title, new.position, new.relay_duty, new.acknowledgment_link,
-    $2, new.channel, 'scheduled', new.next_attempt_at, $12::timestamptz + new.nth * $13::interval
+    $2, new.channel, 'scheduled', new.next_attempt_at, new.step_until, $13::timestamptz + new.nth * $14::interval
 FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::bigint[], $8::boolean[], $9::text[], $10::text[],
-        $11::timestamptz[]) WITH ORDINALITY
+        $11::timestamptz[], $12::timestamptz[]) WITH ORDINALITY
     AS new (delivery_id, recipient_id, agency_id, title, position, relay_duty, acknowledgment_link, channel, next_attempt_at,
-        nth)
+        step_until, nth)
 ON CONFLICT (recipient_id) DO NOTHING
 """
 
@@ -68,13 +68,14 @@ WHERE a.recipient_id = ANY($1::uuid[]) AND d.acknowledged_at IS NULL
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """A recipient that is to get the letter."""
+    """A recipient that is to get the letter; `step_until` is the end of the step on `channel`."""
 
     delivery_id: UUID
     recipient: FrozenRecipient
     acknowledgment_link: str
     channel: Channel | None
     next_attempt_at: datetime
+    step_until: datetime | None
 
 
 async def add_circular(connection: Connection, event: CircularDispatched, lane: Lane, traceparent: str | None) -> None:
@@ -114,6 +115,7 @@ async def add_deliveries(
         [delivery.acknowledgment_link for delivery in new],
         [delivery.channel for delivery in new],
         [delivery.next_attempt_at for delivery in new],
+        [delivery.step_until for delivery in new],
         turn_at,
         TURN_SPACING,
     )

@@ -70,7 +70,8 @@ RETURNING lease_token
 
 GET_LEASED: Final = """
 SELECT d.delivery_id, d.recipient_id, d.circular_id, d.agency_id, d.title, d.position, d.relay_duty, d.acknowledgment_link,
-    d.channel, d.channel_attempts, d.attempts, d.lost_leases, d.acknowledged_at, a.email, e.url, e.secret_encrypted
+    d.lane, d.channel, d.step_until, d.channel_attempts, d.attempts, d.lost_leases, d.acknowledged_at, a.email, e.url,
+    e.secret_encrypted
 FROM deliveries d
 LEFT JOIN agencies a ON a.agency_id = d.agency_id
 LEFT JOIN endpoints e ON e.agency_id = d.agency_id AND e.state = 'active'

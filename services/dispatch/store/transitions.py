@@ -15,13 +15,15 @@ from services.dispatch.store import feed
 from shared import outbox
 from shared.contracts.envelope import Event
 from shared.contracts.events import Channel, DeliveriesHandedOver, DeliveriesUndeliverable, Failure, HandOver, Secrecy
+from shared.contracts.topology import Lane
 from shared.postgres import Connection, Row
 
 ITEMS_PER_EVENT: Final = 500
 
 STANDING: Final = """
-SELECT d.delivery_id, d.recipient_id, d.circular_id, c.sender_agency_id, d.agency_id, d.state, d.lease_token, d.channel, d.channel_attempts, d.attempts,
-    d.lost_leases, d.acknowledged_at, d.created_at, c.secrecy, a.agency_id IS NOT NULL AS agency_known, a.email,
+SELECT d.delivery_id, d.recipient_id, d.circular_id, c.sender_agency_id, d.agency_id, d.state, d.lease_token, d.lane, d.channel,
+    d.step_until, d.channel_attempts, d.attempts, d.lost_leases, d.acknowledged_at, d.created_at, c.secrecy, c.deadline,
+    a.agency_id IS NOT NULL AS agency_known, a.email,
     e.agency_id IS NOT NULL AS has_endpoint
 FROM deliveries d JOIN circulars c ON c.circular_id = d.circular_id
 LEFT JOIN agencies a ON a.agency_id = d.agency_id
@@ -39,8 +41,16 @@ ORDER BY d.delivery_id FOR UPDATE OF d SKIP LOCKED
 LOCK_WAITING: Final = (
     STANDING
     + """
-WHERE d.state = 'scheduled' AND (d.channel IS NULL OR d.channel = 'inbox') AND d.next_attempt_at <= now()
+WHERE d.state = 'scheduled' AND (d.channel IS NULL OR d.channel IN ('inbox', 'paper')) AND d.next_attempt_at <= now()
 ORDER BY d.next_attempt_at LIMIT $1 FOR UPDATE OF d SKIP LOCKED
+"""
+)
+
+LOCK_PARKED_OVER: Final = (
+    STANDING
+    + """
+WHERE d.parked AND d.step_until <= now()
+ORDER BY d.step_until LIMIT $1 FOR UPDATE OF d SKIP LOCKED
 """
 )
 
@@ -67,7 +77,8 @@ WHERE deliveries.recipient_id = given.recipient_id AND deliveries.acknowledged_a
 """
 
 MOVE: Final = """
-UPDATE deliveries SET state = move.state, channel = move.channel, next_attempt_at = move.next_attempt_at,
+UPDATE deliveries SET state = move.state, channel = move.channel, step_until = move.step_until,
+    next_attempt_at = move.next_attempt_at,
     lease_token = NULL, parked = false, turn_at = coalesce(move.next_attempt_at, deliveries.turn_at),
     lost_leases = move.lost_leases, channel_attempts = move.channel_attempts, attempts = move.attempts,
     handed_over_at = move.handed_over_at, hand_over_channel = move.hand_over_channel, hand_over_grade = move.hand_over_grade,
@@ -75,9 +86,9 @@ UPDATE deliveries SET state = move.state, channel = move.channel, next_attempt_a
     failure_detail = coalesce(move.failure_detail, deliveries.failure_detail),
     failed_at = coalesce(move.failed_at, deliveries.failed_at)
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::timestamptz[], $8::text[],
-        $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::bigint[])
+        $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::bigint[])
     AS move (delivery_id, state, channel, next_attempt_at, channel_attempts, attempts, handed_over_at, hand_over_channel,
-        hand_over_grade, failure_reason, failure_detail, failed_at, lost_leases)
+        hand_over_grade, failure_reason, failure_detail, failed_at, step_until, lost_leases)
 WHERE deliveries.delivery_id = move.delivery_id
 """
 
@@ -89,6 +100,17 @@ FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bi
         $8::double precision[], $9::text[])
     AS made (delivery_id, number, channel, outcome, reason, status, started_at, milliseconds, answer)
 ON CONFLICT (delivery_id, number) DO NOTHING
+"""
+
+# The columns follow the rows: an attempt that was logged after the delivery had ended is counted like any other.
+COUNT_ATTEMPTS: Final = """
+UPDATE deliveries SET attempts = made.attempts, channel_attempts = made.channel_attempts
+FROM (
+    SELECT d.delivery_id, count(a.number) AS attempts, count(a.number) FILTER (WHERE a.channel = d.channel) AS channel_attempts
+    FROM deliveries d JOIN attempts a ON a.delivery_id = d.delivery_id
+    WHERE d.delivery_id = ANY($1::uuid[]) GROUP BY d.delivery_id
+) made
+WHERE deliveries.delivery_id = made.delivery_id
 """
 
 
@@ -139,10 +161,13 @@ class Deliveries:
             email_secret_letters=self._email_secret_letters,
         )
         standing = Standing(
+            lane=Lane(row["lane"]),
             channel=None if row["channel"] is None else Channel(row["channel"]),
+            step_until=row["step_until"],
             channel_attempts=row["channel_attempts"],
             attempts=row["attempts"],
             routes=routes,
+            deadline=row["deadline"],
             acknowledged_at=row["acknowledged_at"],
             lost_leases=row["lost_leases"],
         )
@@ -164,8 +189,12 @@ class Deliveries:
         return [self._locked(row) for row in await connection.fetch(LOCK_LEASED, list(lease_tokens))]
 
     async def lock_waiting(self, connection: Connection, limit: int) -> list[Locked]:
-        """What is due without being sent: the inbox's patience, and letters whose agency was not known."""
+        """What is due without being sent: steps in the inbox and on paper, and letters whose agency was not known."""
         return [self._locked(row) for row in await connection.fetch(LOCK_WAITING, limit)]
+
+    async def lock_parked_over(self, connection: Connection, limit: int) -> list[Locked]:
+        """What waited for its agency until the time for the channel was over."""
+        return [self._locked(row) for row in await connection.fetch(LOCK_PARKED_OVER, limit)]
 
     async def lock(self, connection: Connection, delivery_ids: Sequence[UUID]) -> list[Locked]:
         return [self._locked(row) for row in await connection.fetch(LOCK_DELIVERIES, list(delivery_ids))]
@@ -186,6 +215,7 @@ class _Columns:
     state: str
     channel: Channel | None
     channel_attempts: int
+    step_until: datetime | None
     next_attempt_at: datetime | None = None
     handed_over: HandedOver | None = None
     failed: Undeliverable | None = None
@@ -194,18 +224,19 @@ class _Columns:
 
 def _columns(move: Move) -> _Columns:
     standing, transition = move.delivery.standing, move.transition
-    tried = standing.channel_attempts + move.tried
+    tried, until = standing.channel_attempts + move.tried, standing.step_until
     match transition:
         case HandedOver():
-            return _Columns("handed_over", standing.channel or transition.channel, tried, handed_over=transition)
+            return _Columns("handed_over", standing.channel or transition.channel, tried, until, handed_over=transition)
         case Again():
-            return _Columns("scheduled", standing.channel, tried, transition.at)
+            return _Columns("scheduled", standing.channel, tried, until, transition.at)
         case LostLease():
-            return _Columns("scheduled", standing.channel, tried, transition.at, lost_leases=standing.lost_leases + 1)
+            lost = standing.lost_leases + 1
+            return _Columns("scheduled", standing.channel, tried, until, transition.at, lost_leases=lost)
         case Take():
-            return _Columns("scheduled", transition.channel, 0, transition.at)
+            return _Columns("scheduled", transition.channel, 0, transition.until, transition.at)
         case Undeliverable():
-            return _Columns("undeliverable", standing.channel, tried, failed=transition)
+            return _Columns("undeliverable", standing.channel, tried, until, failed=transition)
         case _:
             assert_never(transition)
 
@@ -229,6 +260,7 @@ async def apply(connection: Connection, moves: Sequence[Move]) -> None:
         [None if columns.failed is None else columns.failed.reason for _, columns in changed],
         [None if columns.failed is None else columns.failed.detail for _, columns in changed],
         [None if columns.failed is None else columns.failed.at for _, columns in changed],
+        [columns.step_until for _, columns in changed],
         [columns.lost_leases for _, columns in changed],
     )
     await outbox.add(connection, "dispatch", _events(moves))
@@ -296,3 +328,9 @@ async def add_attempts(connection: Connection, made: Sequence[Sent]) -> None:
         [sent.milliseconds for sent in rows],
         [getattr(sent.outcome, "answer", "") for sent in rows],
     )
+
+
+async def count_attempts(connection: Connection, delivery_ids: Sequence[UUID]) -> None:
+    """Set the counters of deliveries that have ended to what the log holds."""
+    if delivery_ids:
+        await connection.execute(COUNT_ATTEMPTS, list(delivery_ids))
