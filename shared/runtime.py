@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 GC_THRESHOLD: Final = 20_000
 
@@ -40,13 +41,22 @@ class Probe(Protocol):
 
 
 class HttpServer:
-    """An ASGI application served until the process is asked to stop; `port` is known once `started` is set."""
+    """An ASGI application served until the process is asked to stop; `port` is known once `started` is set.
+
+    Requests find the event `stopping` in their state, so that one that waits for something ends when the process does.
+    """
 
     name = "http"
 
-    def __init__(self, app: object, *, host: str, port: int, grace: float = 5.0) -> None:
+    def __init__(self, app: ASGIApp, *, host: str, port: int, grace: float = 5.0) -> None:
+        self._stopping = asyncio.Event()
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            scope.setdefault("state", {})["stopping"] = self._stopping
+            await app(scope, receive, send)
+
         config = uvicorn.Config(
-            app,  # pyright: ignore[reportArgumentType]
+            serve,
             host=host,
             port=port,
             log_config=None,
@@ -70,6 +80,7 @@ class HttpServer:
                 self.started.set()
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._stopping.set()
             self._server.should_exit = True
             stopping.cancel()
             await serving

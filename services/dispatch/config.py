@@ -177,6 +177,9 @@ class DispatchSettings(ServiceSettings):
     dispatch_step_limits_bulk: Seconds = Field(
         default=(3 * DAY, 3 * DAY, 30 * DAY, 60 * DAY), description="The same for very long lists."
     )
+    dispatch_pull_interval: Annotated[float, Field(gt=0, le=10)] = Field(
+        default=0.5, description="Seconds between two looks for letters while calls to lease wait for some."
+    )
     dispatch_agency_patience: Annotated[float, Field(ge=0)] = Field(
         default=60.0, description="Seconds to wait for news of an agency that is not known yet; then its letter is in the inbox."
     )
