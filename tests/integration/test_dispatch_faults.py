@@ -177,12 +177,12 @@ async def test_one_delivery_that_has_ended_meanwhile_spoils_no_other(dispatch: B
     await dispatch.apply(circular)
     await dispatch.engine.scheduler.run_once()
     (message,) = await dispatch.messages()
-    sending = asyncio.create_task(dispatch.handler()(message))
+    assert await dispatch.handler()(message) is Verdict.DONE
     await eventually(endpoint.count, lambda count: count == 6)
     await dispatch.apply(recipient_registered(circular, 2))
     assert await dispatch.handler()(message) is Verdict.DONE, "the same batch again finds nothing to do"
     gate.set()
-    assert await sending is Verdict.DONE
+    await dispatch.handler().idle()
     assert await dispatch.states() == ["handed_over"] * 6
     assert len(endpoint.received) == 6
     assert len(await dispatch.events(DeliveriesHandedOver)) == 6
@@ -203,7 +203,7 @@ async def test_no_transaction_is_open_while_an_endpoint_thinks(dispatch: Bench, 
     await dispatch.apply(circular_dispatched(agencies))
     await dispatch.engine.scheduler.run_once()
     (message,) = await dispatch.messages()
-    sending = asyncio.create_task(dispatch.handler()(message))
+    assert await dispatch.handler()(message) is Verdict.DONE
     await eventually(endpoint.count, lambda count: count == 5)
     watcher = await asyncpg.connect(database_dsn)
     try:
@@ -218,9 +218,8 @@ async def test_no_transaction_is_open_while_an_endpoint_thinks(dispatch: Bench, 
         assert len(locked) == 5
     finally:
         await watcher.close()
-    assert not sending.done()
     gate.set()
-    assert await sending is Verdict.DONE
+    await dispatch.handler().idle()
     assert await dispatch.states() == ["handed_over"] * 5
 
 
