@@ -10,7 +10,7 @@ from typing import Final
 import httpx
 from fastapi import FastAPI
 
-from services.dispatch.api import deliveries, endpoints, inbox, paper
+from services.dispatch.api import deliveries, endpoint_health, endpoints, inbox, paper
 from services.dispatch.attachments import AttachmentReader
 from services.dispatch.breaker import BreakerPolicy
 from services.dispatch.config import LEASE_MARGIN, DispatchSettings
@@ -52,7 +52,7 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     """The application over opened resources."""
     app = web.create_app("Wian dispatch", verifier=verifier)
     app.state.resources = resources
-    for router in (endpoints.router, inbox.router, deliveries.router, paper.router):
+    for router in (endpoints.router, endpoint_health.router, inbox.router, deliveries.router, paper.router):
         app.include_router(router)
     return app
 
@@ -73,7 +73,7 @@ async def open_parts(settings: DispatchSettings) -> AsyncGenerator[Parts]:
         database = await stack.enter_async_context(
             open_database(settings.postgres_dsn.get_secret_value(), service="dispatch", pool_size=settings.postgres_pool_size)
         )
-        resources = await _open_resources(stack, settings, database)
+        resources = await open_resources(stack, settings, database)
         verifier = TokenVerifier(
             keys_from_url(settings.key_set_url), issuer=settings.token_issuer, audience=settings.token_audience
         )
@@ -100,23 +100,35 @@ async def open_parts(settings: DispatchSettings) -> AsyncGenerator[Parts]:
         yield Parts(create_app(resources, verifier), tuple(workers), (probe,), tuple(worker_probes))
 
 
-async def _open_resources(stack: AsyncExitStack, settings: DispatchSettings, database: Database) -> Resources:
+async def open_resources(stack: AsyncExitStack, settings: DispatchSettings, database: Database) -> Resources:
+    """What routes and workers share; connections to endpoints are opened on first use."""
     allowed = settings.dispatch_allow_networks
     resolvers = {"https": GuardedResolver(Guard(allowed)), "http": GuardedResolver(Guard(allowed, public=False))}
     for resolver in resolvers.values():
         stack.push_async_callback(resolver.close)
+    vault = Vault(settings.secret_keys)
+    webhooks = await stack.enter_async_context(
+        open_webhooks(
+            vault,
+            allowed=allowed,
+            public_url=settings.public_url,
+            connect_timeout=settings.dispatch_connect_timeout,
+            request_timeout=settings.dispatch_request_timeout,
+        )
+    )
     return Resources(
         settings=settings,
         database=database,
-        vault=Vault(settings.secret_keys),
+        vault=vault,
         signer=LinkSigner(settings.link_key.get_secret_value()),
         resolvers=resolvers,
         deliveries=Deliveries(email_secret_letters=settings.dispatch_email_secret_letters),
+        webhooks=webhooks,
     )
 
 
 async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resources: Resources, publisher: Publisher) -> Engine:
-    """The scheduler, the lanes' handlers and the events' consumers; connections to endpoints are opened on first use."""
+    """The scheduler, the lanes' handlers and the events' consumers."""
     policy = settings.policy
     database, found = resources.database, resources.deliveries
     breaker_policy = BreakerPolicy(
@@ -143,15 +155,7 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
             email_secret_letters=settings.dispatch_email_secret_letters,
         )
 
-    webhooks = await stack.enter_async_context(
-        open_webhooks(
-            resources.vault,
-            allowed=settings.dispatch_allow_networks,
-            public_url=settings.public_url,
-            connect_timeout=settings.dispatch_connect_timeout,
-            request_timeout=settings.dispatch_request_timeout,
-        )
-    )
+    webhooks = resources.webhooks
     mail = await _open_mail(stack, settings, resources.signer)
 
     def webhook_lane() -> Sender:
