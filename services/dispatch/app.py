@@ -10,7 +10,7 @@ from typing import Final
 import httpx
 from fastapi import FastAPI
 
-from services.dispatch.api import deliveries, endpoints, events, inbox, inbox_leases, paper
+from services.dispatch.api import deliveries, endpoint_health, endpoints, events, inbox, inbox_leases, paper
 from services.dispatch.arrivals import Arrivals
 from services.dispatch.attachments import AttachmentReader
 from services.dispatch.breaker import BreakerPolicy
@@ -55,8 +55,15 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     app = web.create_app("Wian dispatch", verifier=verifier)
     app.state.resources = resources
     app.state.arrivals = Arrivals(resources.database, interval=resources.settings.dispatch_pull_interval)
-    routers = (endpoints.router, inbox_leases.router, inbox.router, deliveries.router, paper.router, events.router)
-    for router in routers:
+    for router in (
+        endpoints.router,
+        endpoint_health.router,
+        inbox_leases.router,
+        inbox.router,
+        deliveries.router,
+        paper.router,
+        events.router,
+    ):
         app.include_router(router)
     return app
 
@@ -77,7 +84,7 @@ async def open_parts(settings: DispatchSettings) -> AsyncGenerator[Parts]:
         database = await stack.enter_async_context(
             open_database(settings.postgres_dsn.get_secret_value(), service="dispatch", pool_size=settings.postgres_pool_size)
         )
-        resources = await _open_resources(stack, settings, database)
+        resources = await open_resources(stack, settings, database)
         verifier = TokenVerifier(
             keys_from_url(settings.key_set_url), issuer=settings.token_issuer, audience=settings.token_audience
         )
@@ -105,23 +112,27 @@ async def open_parts(settings: DispatchSettings) -> AsyncGenerator[Parts]:
         yield Parts(create_app(resources, verifier), tuple(workers), (probe,), tuple(worker_probes))
 
 
-async def _open_resources(stack: AsyncExitStack, settings: DispatchSettings, database: Database) -> Resources:
+async def open_resources(stack: AsyncExitStack, settings: DispatchSettings, database: Database) -> Resources:
+    """What routes and workers share; connections to endpoints are opened on first use."""
     allowed = settings.dispatch_allow_networks
     resolvers = {"https": GuardedResolver(Guard(allowed)), "http": GuardedResolver(Guard(allowed, public=False))}
     for resolver in resolvers.values():
         stack.push_async_callback(resolver.close)
+    vault = Vault(settings.secret_keys)
+    webhooks = await stack.enter_async_context(open_webhooks(settings, vault))
     return Resources(
         settings=settings,
         database=database,
-        vault=Vault(settings.secret_keys),
+        vault=vault,
         signer=LinkSigner(settings.link_key.get_secret_value()),
         resolvers=resolvers,
         deliveries=Deliveries(email_secret_letters=settings.dispatch_email_secret_letters),
+        webhooks=webhooks,
     )
 
 
 async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resources: Resources, publisher: Publisher) -> Engine:
-    """The scheduler, the lanes' handlers and the events' consumers; connections to endpoints are opened on first use."""
+    """The scheduler, the lanes' handlers and the events' consumers."""
     policy = settings.policy
     database, found = resources.database, resources.deliveries
     breaker_policy = BreakerPolicy(
@@ -148,7 +159,7 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
             email_secret_letters=settings.dispatch_email_secret_letters,
         )
 
-    webhooks = await stack.enter_async_context(open_webhooks(settings, resources.vault))
+    webhooks = resources.webhooks
     mail = await _open_mail(stack, settings, resources.signer)
 
     def webhook_lane() -> Sender:

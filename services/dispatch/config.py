@@ -70,6 +70,14 @@ class DispatchSettings(ServiceSettings):
             "plain http; for a demo on one machine, or a closed government network.",
         )
     )
+    dispatch_endpoint_proof: Literal["required", "off"] = Field(
+        default="required",
+        description="`required`: an endpoint gets letters when it has answered the CloudEvents handshake or a signed challenge; "
+        "`off`: at once, for a closed network whose operator knows every address.",
+    )
+    dispatch_secret_overlap: Annotated[float, Field(ge=0, le=30 * DAY)] = Field(
+        default=DAY, description="Seconds for which a webhook secret that was rotated out still signs beside the new one."
+    )
     dispatch_lease: Annotated[float, Field(gt=0)] = Field(
         default=30.0, description="Seconds for which a worker holds the deliveries that it sends; it renews them while it works."
     )

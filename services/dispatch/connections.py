@@ -16,7 +16,7 @@ from yarl import URL
 
 from services.dispatch.config import DispatchSettings
 from services.dispatch.guard import AddressInfo, AddressRefused, Guard, GuardedResolver, LookUp, PhaseTimeout, look_up
-from services.dispatch.outcomes import Outcome, Refused, RetryLater, answer_text
+from services.dispatch.outcomes import Refused, RetryLater, answer_text
 
 USER_AGENT: Final = "Wian/1 (webhook)"
 DNS_CACHE_SECONDS: Final = 30
@@ -310,7 +310,7 @@ _REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
 )
 
 
-def outcome_of_failure(error: Exception) -> Outcome:
+def outcome_of_failure(error: Exception) -> Refused | RetryLater:
     """What it means that a request ended with one of `FAILURES`."""
     if isinstance(error, AddressRefused):
         return Refused("address_refused", answer=answer_text(str(error)))

@@ -1,12 +1,18 @@
 """What a recipient gets: the webhook's body, and the same content for the inbox."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 import orjson
 
 from services.dispatch.delivery.jobs import Address, CircularContent
+from shared.ids import new_id
 
 EVENT_TYPE: Final = "wian.letter.delivered.v1"
+CHALLENGE_TYPE: Final = "wian.endpoint.challenge.v1"
+TEST_TYPE: Final = "wian.endpoint.test.v1"
 CONTENT_TYPE: Final = "application/cloudevents+json"
 
 
@@ -51,6 +57,30 @@ def _common(circular: CircularContent) -> dict[str, object]:
         "letter": circular.letter.model_dump(mode="json"),
         "deadline": None if circular.deadline is None else circular.deadline.isoformat(),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointEvent:
+    """An event about the endpoint itself, as it is sent."""
+
+    message_id: str
+    body: bytes
+
+
+def endpoint_event(kind: str, agency_id: UUID, data: dict[str, str], public_url: str, now: datetime) -> EndpointEvent:
+    """A test or a challenge: CloudEvents 1.0 in structured JSON, like a letter."""
+    message_id = str(new_id())
+    event = {
+        "specversion": "1.0",
+        "source": public_url,
+        "type": kind,
+        "subject": str(agency_id),
+        "time": now.isoformat(),
+        "datacontenttype": "application/json",
+        "id": message_id,
+        "data": data,
+    }
+    return EndpointEvent(message_id, orjson.dumps(event))
 
 
 class WebhookBodies:

@@ -64,10 +64,38 @@ PAPER_LIST_TOO_LONG: Final = Problem(
     "ใช้แฟ้ม CSV แทน ดูขีดจำกัดใน detail",
 )
 
+ENDPOINT_NOT_ACTIVE: Final = Problem(
+    "endpoint_not_active",
+    409,
+    "The endpoint gets no letters that could be paused or resumed",
+    "ปลายทางนี้ยังไม่ได้รับหนังสือ จึงพักหรือเปิดต่อไม่ได้",
+    "Mend what `detail` names, then call POST /v1/endpoints/verify.",
+    "แก้ไขตามที่ระบุใน detail แล้วเรียก POST /v1/endpoints/verify",
+)
+ENDPOINT_CHANGED: Final = Problem(
+    "endpoint_changed",
+    409,
+    "The endpoint was changed meanwhile",
+    "ปลายทางถูกแก้ไขในระหว่างนั้น",
+    "Read it with GET /v1/endpoints, and ask again if that is still what you want.",
+    "อ่านข้อมูลใหม่ด้วย GET /v1/endpoints แล้วสั่งใหม่หากยังต้องการ",
+)
+ROTATIONS_TOO_MANY: Final = Problem(
+    "rotations_too_many",
+    409,
+    "Too many rotations overlap",
+    "มีการเปลี่ยนรหัสลับซ้อนกันมากเกินไป",
+    "Wait until the overlap ends (GET /v1/endpoints shows when), or rotate with `overlap_seconds` 0 to end the keys before at once.",
+    "รอจนพ้นช่วงซ้อน (ดูเวลาได้ที่ GET /v1/endpoints) หรือเปลี่ยนด้วย overlap_seconds เป็น 0 เพื่อยกเลิกรหัสเดิมทันที",
+)
+
 CATALOGUE: Final = (
     ENDPOINT_URL_REFUSED,
     ENDPOINT_SECRET_INVALID,
     CURSOR_EXPIRED,
+    ENDPOINT_NOT_ACTIVE,
+    ENDPOINT_CHANGED,
+    ROTATIONS_TOO_MANY,
     PAPER_NOT_WAITING,
     PAPER_RECORDED_OTHERWISE,
     SENT_ON_INVALID,

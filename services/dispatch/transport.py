@@ -2,9 +2,10 @@
 
 import asyncio
 import email.utils
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -13,10 +14,9 @@ from uuid import UUID
 import aiohttp
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
-from standardwebhooks.webhooks import Webhook
 from yarl import URL
 
-from services.dispatch import payload
+from services.dispatch import payload, signatures
 from services.dispatch.config import DispatchSettings
 from services.dispatch.connections import FAILURES, open_sessions, outcome_of_failure
 from services.dispatch.delivery.jobs import CircularContent, Endpoint, Job
@@ -24,7 +24,8 @@ from services.dispatch.delivery.send import Session
 from services.dispatch.delivery.slots import Slots
 from services.dispatch.guard import LookUp, Network, UrlRefused, check_url, look_up
 from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater, answer_text
-from services.dispatch.payload import WebhookBodies
+from services.dispatch.payload import EndpointEvent, WebhookBodies
+from services.dispatch.signatures import Keyring
 from services.dispatch.vault import SecretLost, Vault
 from shared import telemetry
 
@@ -41,11 +42,12 @@ GONE_STATUS: Final = 410
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an endpoint answered."""
+    """What an endpoint answered; names of headers are found in whichever case."""
 
     status: int
     body: bytes
     retry_after: str | None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class WebhookSender:
@@ -62,10 +64,10 @@ class WebhookSender:
             return check_url(url, allowed)
 
         @lru_cache(maxsize=ENDPOINTS_KEPT)
-        def signer(sealed: bytes) -> Webhook:
-            return Webhook(vault.open(sealed))
+        def keys(sealed: tuple[bytes, ...]) -> Keyring:
+            return signatures.keyring(map(vault.open, sealed))
 
-        self._signer = signer
+        self._keys = keys
         self._checked = checked
         self._public_url = public_url
         self._bodies: dict[UUID, WebhookBodies] = {}
@@ -101,14 +103,36 @@ class WebhookSender:
 
     def _request(self, job: Job, endpoint: Endpoint) -> tuple[dict[str, str], bytes]:
         body = self._bodies_of(job.circular).body(job.address)
-        now, message_id = datetime.now(UTC), str(job.address.delivery_id)
-        headers = {
+        return self._signed(str(job.address.delivery_id), body, endpoint), body
+
+    def _signed(self, message_id: str, body: bytes, endpoint: Endpoint) -> dict[str, str]:
+        now = int(time.time())
+        return {
             "webhook-id": message_id,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": self._signer(endpoint.secret_encrypted).sign(message_id, now, body.decode()),
+            "webhook-timestamp": str(now),
+            "webhook-signature": signatures.sign(self._keys(endpoint.sealed_keys), message_id, now, body),
             "content-type": payload.CONTENT_TYPE,
         }
-        return headers, body
+
+    async def post_event(self, endpoint: Endpoint, event: EndpointEvent) -> tuple[Outcome, bytes]:
+        """Send one event about the endpoint itself, signed like a letter; also returns what was answered, to its cap."""
+        try:
+            url = self._checked(endpoint.url)
+            headers = self._signed(event.message_id, event.body, endpoint)
+        except UrlRefused as error:
+            return Refused(f"url_refused: {error.code}"), b""
+        except SecretLost:
+            return RetryLater("secret_unreadable"), b""
+        answer = await self._exchange("POST", self._sessions[url.scheme], url, headers, event.body)
+        return (outcome_of(answer, datetime.now(UTC)), answer.body) if isinstance(answer, Answer) else (answer, b"")
+
+    async def ask_options(self, url: str, headers: dict[str, str]) -> Answer | Refused | RetryLater:
+        """Send an OPTIONS request, which carries nothing and changes nothing."""
+        try:
+            checked = self._checked(url)
+        except UrlRefused as error:
+            return Refused(f"url_refused: {error.code}")
+        return await self._exchange("OPTIONS", self._sessions[checked.scheme], checked, headers, None)
 
     def _bodies_of(self, circular: CircularContent) -> WebhookBodies:
         found = self._bodies.get(circular.circular_id)
@@ -119,10 +143,17 @@ class WebhookSender:
         return found
 
     async def _post(self, session: aiohttp.ClientSession, url: URL, headers: dict[str, str], body: bytes) -> Outcome:
+        answer = await self._exchange("POST", session, url, headers, body)
+        return outcome_of(answer, datetime.now(UTC)) if isinstance(answer, Answer) else answer
+
+    async def _exchange(
+        self, method: str, session: aiohttp.ClientSession, url: URL, headers: dict[str, str], body: bytes | None
+    ) -> Answer | Refused | RetryLater:
         try:
-            async with session.post(url, data=aiohttp.BytesPayload(body), headers=headers, allow_redirects=False) as response:
-                answer = Answer(response.status, await _read_answer(response), response.headers.get("Retry-After"))
-            return outcome_of(answer, datetime.now(UTC))
+            data = None if body is None else aiohttp.BytesPayload(body)
+            async with session.request(method, url, data=data, headers=headers, allow_redirects=False) as response:
+                read = await _read_answer(response)
+                return Answer(response.status, read, response.headers.get("Retry-After"), response.headers)
         except FAILURES as error:
             return outcome_of_failure(error)
 

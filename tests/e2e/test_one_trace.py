@@ -31,8 +31,12 @@ async def received() -> AsyncGenerator[tuple[str, "asyncio.Queue[tuple[dict[str,
         await taken.put((dict(request.headers), await request.read()))
         return web.Response(status=204)
 
+    async def allow(request: web.Request) -> web.Response:
+        return web.Response(headers={"WebHook-Allowed-Origin": request.headers["WebHook-Request-Origin"]})
+
     app = web.Application()
     app.router.add_post("/hook", take)
+    app.router.add_options("/hook", allow)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -24,8 +24,9 @@ from services.dispatch.delivery.jobs import Address, CircularContent, Endpoint, 
 from services.dispatch.guard import Guard, LookUp, look_up
 from services.dispatch.ladder import Routes
 from services.dispatch.outcomes import Delivered, Outcome, Refused, RetryLater
+from services.dispatch.signatures import new_secret
 from services.dispatch.transport import ANSWER_PATIENCE, open_webhooks
-from services.dispatch.vault import Vault, new_secret
+from services.dispatch.vault import Vault
 from shared.contracts.events import Channel
 from shared.contracts.topology import Lane
 from tests.support.dispatch import letter
@@ -76,7 +77,7 @@ def _job(vault: Vault, url: str) -> Job:
     )
     address = Address(uuid4(), uuid4(), uuid4(), "นายอำเภอ", 1, relay_duty=False, acknowledgment_link="link")
     standing = Standing(Lane.NORMAL, Channel.WEBHOOK, None, 0, 0, Routes(webhook=True, email=False), None, None)
-    return Job(address, circular, standing, Endpoint(url, vault.seal(new_secret())), None)
+    return Job(address, circular, standing, Endpoint(url, (vault.seal(new_secret()),)), None)
 
 
 @asynccontextmanager

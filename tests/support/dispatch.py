@@ -12,12 +12,10 @@ import aio_pika
 import httpx
 from cryptography.fernet import Fernet
 
-from services.dispatch.app import Engine, create_app, open_engine
+from services.dispatch.app import Engine, create_app, open_engine, open_resources
 from services.dispatch.config import DispatchSettings
-from services.dispatch.guard import Guard, GuardedResolver
 from services.dispatch.resources import Resources
-from services.dispatch.store.transitions import Deliveries
-from services.dispatch.vault import Vault, new_secret
+from services.dispatch.signatures import new_secret
 from services.dispatch.worker import BatchHandler
 from shared import postgres
 from shared.access import Scope
@@ -36,7 +34,6 @@ from shared.contracts.events import (
 )
 from shared.contracts.topology import Lane, lane_queue
 from shared.ids import new_id
-from shared.links import LinkSigner
 from shared.postgres import Database, Row
 from tests.support.tokens import TokenIssuer
 
@@ -44,12 +41,13 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def dispatch_settings(base: Mapping[str, str], **more: str) -> DispatchSettings:
-    """Settings for tests: endpoints on the loopback interface are allowed."""
+    """Settings for tests: endpoints on the loopback interface are allowed, and those that behave badly need not prove themselves."""
     values: dict[str, Any] = {
         **base,
         "dispatch_secret_key": Fernet.generate_key().decode(),
         "dispatch_allow_networks": "127.0.0.0/8",
         "dispatch_poll_interval": "0.02",
+        "dispatch_endpoint_proof": "off",
         **more,
     }
     return DispatchSettings(**values)
@@ -240,19 +238,11 @@ class Bench:
 async def bench(base: Mapping[str, str], tokens: TokenIssuer, **more: str) -> AsyncGenerator[Bench]:
     """Dispatch over a real database and broker."""
     settings = dispatch_settings(base, **more)
-    allowed = settings.dispatch_allow_networks
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
             postgres.open_database(settings.postgres_dsn.get_secret_value(), service="dispatch", pool_size=6)
         )
-        resources = Resources(
-            settings=settings,
-            database=database,
-            vault=Vault(settings.secret_keys),
-            signer=LinkSigner(settings.link_key.get_secret_value()),
-            resolvers={"https": GuardedResolver(Guard(allowed)), "http": GuardedResolver(Guard(allowed, public=False))},
-            deliveries=Deliveries(email_secret_letters=settings.dispatch_email_secret_letters),
-        )
+        resources = await open_resources(stack, settings, database)
         publisher = Publisher(settings.amqp_url.get_secret_value(), settings.broker_namespace, timeout=5)
         stack.push_async_callback(publisher.close)
         assert await publisher.problem() is None, "the topology is declared"

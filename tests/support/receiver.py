@@ -48,11 +48,13 @@ class Received:
 
 
 class Receiver:
-    """Answers each path by its script, then with 204."""
+    """Answers each path by its script, then with 204; it takes events of whoever asks, unless `shy`; `echo` answers challenges."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
         self.url = ""
+        self.shy = False
+        self.echo = False
         self._scripts: dict[str, deque[Answer]] = defaultdict(deque)
 
     def script(self, path: str, *answers: Answer) -> None:
@@ -67,7 +69,13 @@ class Receiver:
 
     async def _handle(self, request: web.Request) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
+        if request.method == "OPTIONS":
+            if self.shy:
+                return web.Response(status=405)
+            return web.Response(headers={"WebHook-Allowed-Origin": headers["webhook-request-origin"]})
         self.received.append(Received(request.path, headers, await request.read()))
+        if self.echo and b"wian.endpoint.challenge.v1" in self.received[-1].body:
+            return web.json_response({"challenge": self.received[-1].data["challenge"]})
         script = self._scripts[request.path]
         answer = script.popleft() if script else Answer()
         if answer.gate is not None:

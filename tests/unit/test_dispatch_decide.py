@@ -32,9 +32,10 @@ from services.dispatch.mail import start_tls, unreachable
 from services.dispatch.mail_message import one_line
 from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater, answer_text
 from services.dispatch.retry import LanePolicy, Policy
+from services.dispatch.signatures import is_usable, new_secret
 from services.dispatch.steps import StepLimits
 from services.dispatch.transport import Answer, outcome_of, retry_after_seconds
-from services.dispatch.vault import SecretLost, Vault, is_usable, new_secret
+from services.dispatch.vault import SecretLost, Vault
 from shared.contracts.events import Channel, HandOverGrade, Secrecy, Speed
 from shared.contracts.topology import Lane
 

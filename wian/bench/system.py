@@ -14,7 +14,8 @@ from uuid import UUID, uuid4
 
 from cryptography.fernet import Fernet
 
-from services.dispatch.vault import Vault, new_secret
+from services.dispatch.signatures import new_secret
+from services.dispatch.vault import Vault
 from shared import postgres
 from shared.broker import delete_topology
 from shared.contracts.topology import Lane

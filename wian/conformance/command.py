@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from services.dispatch import vault
+from services.dispatch import signatures
 from wian.conformance import report
 from wian.conformance.suite import run
 
@@ -13,7 +13,7 @@ USAGE: Final = 2
 
 async def check(url: str, *, secret: str, patience: float, ca_file: Path | None, json: bool) -> int:
     """Run the suite and print what it found; 0 when nothing fails, 1 otherwise, 2 when it could not be run."""
-    if not vault.is_usable(secret):
+    if not signatures.is_usable(secret):
         print("The secret must be `whsec_` and 24 to 64 bytes in base64, as the exchange gave it.", file=sys.stderr)
         return USAGE
     if ca_file is not None and not ca_file.is_file():

@@ -26,6 +26,8 @@ DOWN_SECONDS: Final = 4.0
 INBOX_POLL_SECONDS: Final = 1.0
 REGISTRARS: Final = ("สมชาย ใจดี", "สมหญิง รักงาน", "วิชัย มั่นคง", "ประภา แสงทอง", "อนงค์ ศรีสุข", "ธนา พูนผล")
 
+LETTER_TYPE: Final = "wian.letter.delivered.v1"
+
 Relay = Callable[["Agency", dict[str, Any]], Awaitable[None]]
 
 
@@ -66,6 +68,11 @@ class Agency:
             "registrar_name": registrar,
             "unit": "งานสารบรรณ",
         }
+
+
+async def _allow(request: web.Request) -> web.Response:
+    """The handshake (CloudEvents abuse protection): whoever asks here may send."""
+    return web.Response(headers={"WebHook-Allowed-Origin": request.headers.get("WebHook-Request-Origin", "")})
 
 
 class Agencies:
@@ -117,6 +124,7 @@ class Agencies:
         """Start the webhook server on a free port; the caller cleans the runner up."""
         app = web.Application()
         app.router.add_post("/hooks/{code}", self._receive)
+        app.router.add_options("/hooks/{code}", _allow)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -133,7 +141,10 @@ class Agencies:
         except WebhookVerificationError:
             self.spoilt_signatures += 1
             return web.Response(status=401)
-        data: dict[str, Any] = json.loads(body)["data"]
+        event: dict[str, Any] = json.loads(body)
+        if event["type"] != LETTER_TYPE:
+            return web.Response(status=204)
+        data: dict[str, Any] = event["data"]
         agency.webhook_ids[data["recipient_id"]].add(request.headers["webhook-id"])
         self.first_webhook.set()
         if self._is_down(agency):

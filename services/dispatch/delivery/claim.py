@@ -74,7 +74,7 @@ def _job(row: Row, circular: CircularContent, *, email_secret_letters: bool) -> 
             acknowledged_at=row["acknowledged_at"],
             lost_leases=row["lost_leases"],
         ),
-        endpoint=Endpoint(row["url"], row["secret_encrypted"]) if routes.webhook else None,
+        endpoint=Endpoint(row["url"], tuple(row["sealed_keys"])) if routes.webhook else None,
         email=row["email"] if routes.email else None,
     )
 

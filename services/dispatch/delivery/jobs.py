@@ -38,10 +38,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where an agency takes webhooks; the secret is still encrypted."""
+    """Where an agency takes webhooks; the keys that sign, of the kinds that it wants, are still encrypted."""
 
     url: str
-    secret_encrypted: bytes
+    sealed_keys: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)

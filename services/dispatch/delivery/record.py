@@ -16,7 +16,7 @@ from services.dispatch.delivery.jobs import Sent
 from services.dispatch.delivery.send import dice
 from services.dispatch.outcomes import Gone, NoRoute, Outcome
 from services.dispatch.retry import Policy
-from services.dispatch.store import agencies, circuits, transitions
+from services.dispatch.store import circuits, endpoints, transitions
 from services.dispatch.store.transitions import Deliveries, Move
 from shared import postgres
 from shared.contracts.events import Channel
@@ -139,7 +139,7 @@ class Recorder:
         if changed:
             await circuits.save(connection, changed)
         gone = [sent for sent in held if isinstance(sent.outcome, Gone)]
-        await agencies.disable_endpoints(
+        await endpoints.disable(
             connection,
             [(sent.job.address.agency_id, sent.job.endpoint.url) for sent in gone if sent.job.endpoint is not None],
             "the endpoint answered 410 Gone",

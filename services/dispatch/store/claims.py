@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from services.dispatch.flow import Candidate
+from services.dispatch.store.endpoints import SEALED_KEYS
 from shared.contracts.events import Channel
 from shared.contracts.topology import Lane
 from shared.postgres import Connection, Row
@@ -68,16 +69,20 @@ UPDATE leases SET holder = $2, leased_until = now() + $3::interval WHERE lease_t
 RETURNING lease_token
 """
 
-GET_LEASED: Final = """
+GET_LEASED: Final = (
+    """
 SELECT d.delivery_id, d.recipient_id, d.circular_id, d.agency_id, d.title, d.position, d.relay_duty, d.acknowledgment_link,
     d.lane, d.channel, d.step_until, d.channel_attempts, d.attempts, d.lost_leases, d.acknowledged_at, a.email, e.url,
-    e.secret_encrypted
+    """
+    + SEALED_KEYS
+    + """ AS sealed_keys
 FROM deliveries d
 LEFT JOIN agencies a ON a.agency_id = d.agency_id
-LEFT JOIN endpoints e ON e.agency_id = d.agency_id AND e.state = 'active'
+LEFT JOIN endpoints e ON e.agency_id = d.agency_id AND e.state IN ('active', 'paused')
 WHERE d.lease_token = $1
 ORDER BY d.delivery_id
 """
+)
 
 RENEW: Final = """
 UPDATE leases SET leased_until = now() + $2::interval WHERE lease_token = ANY($1::uuid[])

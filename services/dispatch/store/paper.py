@@ -39,8 +39,8 @@ WHERE d.delivery_id = $1 AND c.sender_agency_id = $2
 """
 
 ADD_ATTEMPT: Final = """
-INSERT INTO attempts (delivery_id, number, channel, outcome, reason, status, started_at, milliseconds, answer)
-VALUES ($1, $2, 'paper', $3, $4, NULL, $5, 0, '')
+INSERT INTO attempts (delivery_id, number, channel, outcome, reason, status, started_at, milliseconds, answer, agency_id)
+SELECT delivery_id, $2, 'paper', $3, $4, NULL, $5, 0, '', agency_id FROM deliveries WHERE delivery_id = $1
 """
 
 ADD_RECORD: Final = """

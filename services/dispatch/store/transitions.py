@@ -27,7 +27,7 @@ SELECT d.delivery_id, d.recipient_id, d.circular_id, c.sender_agency_id, d.agenc
     e.agency_id IS NOT NULL AS has_endpoint
 FROM deliveries d JOIN circulars c ON c.circular_id = d.circular_id
 LEFT JOIN agencies a ON a.agency_id = d.agency_id
-LEFT JOIN endpoints e ON e.agency_id = d.agency_id AND e.state = 'active'
+LEFT JOIN endpoints e ON e.agency_id = d.agency_id AND e.state IN ('active', 'paused')
 """
 
 LOCK_LEASED: Final = (
@@ -94,11 +94,11 @@ WHERE deliveries.delivery_id = move.delivery_id
 
 # A record that is made again after a lost connection finds its attempts there.
 ADD_ATTEMPTS: Final = """
-INSERT INTO attempts (delivery_id, number, channel, outcome, reason, status, started_at, milliseconds, answer)
-SELECT delivery_id, number, channel, outcome, reason, status, started_at, milliseconds, answer
+INSERT INTO attempts (delivery_id, number, channel, outcome, reason, status, started_at, milliseconds, answer, agency_id)
+SELECT delivery_id, number, channel, outcome, reason, status, started_at, milliseconds, answer, agency_id
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[],
-        $8::double precision[], $9::text[])
-    AS made (delivery_id, number, channel, outcome, reason, status, started_at, milliseconds, answer)
+        $8::double precision[], $9::text[], $10::uuid[])
+    AS made (delivery_id, number, channel, outcome, reason, status, started_at, milliseconds, answer, agency_id)
 ON CONFLICT (delivery_id, number) DO NOTHING
 """
 
@@ -327,6 +327,7 @@ async def add_attempts(connection: Connection, made: Sequence[Sent]) -> None:
         [sent.started_at for sent in rows],
         [sent.milliseconds for sent in rows],
         [getattr(sent.outcome, "answer", "") for sent in rows],
+        [sent.job.address.agency_id for sent in rows],
     )
 
 
