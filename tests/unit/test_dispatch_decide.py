@@ -30,7 +30,7 @@ from services.dispatch.ladder import Routes, first_channel, grade_of, is_mailbox
 from services.dispatch.mail import outcome_of as mail_outcome
 from services.dispatch.mail import start_tls, unreachable
 from services.dispatch.mail_message import one_line
-from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater, answer_text
+from services.dispatch.outcomes import Deferred, Delivered, Gone, NoRoute, Outcome, Refused, RetryLater, answer_text
 from services.dispatch.retry import LanePolicy, Policy
 from services.dispatch.signatures import is_usable, new_secret
 from services.dispatch.steps import StepLimits
@@ -127,8 +127,16 @@ EXPECTED: dict[type[Outcome], Transition] = {
     Refused: TO_EMAIL,
     Gone: TO_EMAIL,
     NoRoute: TO_EMAIL,
+    Deferred: Again(NOW + timedelta(seconds=3)),
 }
-EXAMPLES: tuple[Outcome, ...] = (Delivered(200), RetryLater("timeout"), Refused("http_404", 404), Gone(410), NoRoute("none"))
+EXAMPLES: tuple[Outcome, ...] = (
+    Delivered(200),
+    RetryLater("timeout"),
+    Refused("http_404", 404),
+    Gone(410),
+    NoRoute("none"),
+    Deferred("over a limit", 3),
+)
 
 
 def test_every_outcome_is_decided() -> None:
@@ -142,6 +150,14 @@ def test_the_next_channel_is_taken_when_the_schedule_is_used_up() -> None:
     assert decide(RetryLater("timeout"), standing(tried=2), POLICY, NOW, 0.5) == TO_EMAIL
     by_mail = standing(Channel.EMAIL, tried=2)
     assert decide(RetryLater("450"), by_mail, POLICY, NOW, 0.5) == TO_INBOX
+
+
+def test_what_is_deferred_waits_no_longer_than_its_step() -> None:
+    deferred = Deferred("over a limit", 3)
+    soon = NOW + timedelta(seconds=1)
+    assert decide(deferred, standing(tried=9), POLICY, NOW, 0.5) == Again(NOW + timedelta(seconds=3)), "it costs no attempt"
+    assert decide(deferred, standing(until=soon), POLICY, NOW, 0.5) == Again(soon)
+    assert decide(deferred, standing(until=NOW), POLICY, NOW, 0.5) == TO_EMAIL
 
 
 @pytest.mark.parametrize("outcome", EXAMPLES[1:])

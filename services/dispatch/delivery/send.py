@@ -14,7 +14,7 @@ from opentelemetry import metrics
 
 from services.dispatch.delivery.decide import Standing
 from services.dispatch.delivery.jobs import Job, Sent
-from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater
+from services.dispatch.outcomes import Deferred, Delivered, Gone, NoRoute, Outcome, Refused, RetryLater
 
 log = structlog.stdlib.get_logger("wian.attempt")
 _meter = metrics.get_meter("wian.dispatch")
@@ -54,6 +54,8 @@ def outcome_name(outcome: Outcome) -> str:
             return "gone"
         case NoRoute():
             return "no_route"
+        case Deferred():
+            return "deferred"
 
 
 def dice() -> float:
