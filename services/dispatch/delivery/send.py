@@ -29,10 +29,10 @@ _durations = _meter.create_histogram(
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """How the jobs of one batch are sent: a slot is held for one attempt."""
+    """How the jobs of one batch are sent: a slot is held for one attempt at one job."""
 
     send: Callable[[Job], Awaitable[Outcome]]
-    slot: Callable[[], AbstractAsyncContextManager[object]]
+    slot: Callable[[Job], AbstractAsyncContextManager[object]]
 
 
 class Sender(Protocol):
@@ -65,7 +65,7 @@ def dice() -> float:
 
 async def attempt(job: Job, session: Session, *, when_begun: Callable[[], None], stopping: asyncio.Event) -> Sent | None:
     """Send `job` when there is a slot for it; whatever happens is an outcome. None: not sent, this worker is to stop."""
-    async with session.slot():
+    async with session.slot(job):
         when_begun()
         if stopping.is_set():
             return None
