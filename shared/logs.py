@@ -75,5 +75,5 @@ def configure(process: str, level: str) -> None:
     structlog.contextvars.bind_contextvars(process=process)
     # uvicorn's access line would repeat ours, and print links that are credentials.
     logging.getLogger("uvicorn.access").disabled = True
-    for noisy in ("aiormq", "aio_pika", "httpx", "httpcore", "uvicorn.error"):
+    for noisy in ("aiormq", "aio_pika", "httpx", "httpcore", "uvicorn.error", "mail.log"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))

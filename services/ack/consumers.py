@@ -5,15 +5,17 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.ack.facts import HandedOver, RecipientEvent, Relayed, Undeliverable, new_event
+from services.ack.facts import Bounced, HandedOver, RecipientEvent, Relayed, Undeliverable, new_event
 from services.ack.fold import fold
 from services.ack.store import agencies, circulars, events, paper_codes, recipients
 from shared.broker import Handler
 from shared.codes import acknowledgment_code, code_digest
 from shared.contracts.events import (
     AgencySaved,
+    Bounce,
     Channel,
     CircularDispatched,
+    DeliveriesBounced,
     DeliveriesHandedOver,
     DeliveriesUndeliverable,
     Failure,
@@ -39,6 +41,7 @@ def event_handler(database: Database, link_key: str) -> Handler:
             route(AgencySaved, save_agency),
             route(CircularDispatched, expect_recipients),
             route(DeliveriesHandedOver, record_hand_overs),
+            route(DeliveriesBounced, record_bounces),
             route(DeliveriesUndeliverable, record_failures),
         ]
     )
@@ -77,6 +80,11 @@ async def admit_paper(connection: Connection, link_key: str, event: DeliveriesHa
         await paper_codes.add(connection, digests, sent)
 
 
+async def record_bounces(connection: Connection, event: DeliveriesBounced, meta: Meta) -> None:
+    """Record that mails came back; no recipient's grade falls by it."""
+    await record(connection, [_bounced(item, meta.time) for item in event.items])
+
+
 async def record_failures(connection: Connection, event: DeliveriesUndeliverable, meta: Meta) -> None:
     """Record that deliveries ended without a hand-over."""
     await record(connection, [_undeliverable(item, meta.time) for item in event.items])
@@ -103,6 +111,11 @@ async def _refold(connection: Connection, recipient_ids: Sequence[UUID]) -> None
 def _handed_over(item: HandOver, recorded_at: datetime) -> RecipientEvent:
     fact = HandedOver(item.delivery_id, item.channel, item.grade, item.attempts)
     return new_event(item.recipient_id, fact, occurred_at=item.handed_over_at, recorded_at=recorded_at, actor=DISPATCH)
+
+
+def _bounced(item: Bounce, recorded_at: datetime) -> RecipientEvent:
+    fact = Bounced(item.delivery_id, item.status, item.reason, item.attempts)
+    return new_event(item.recipient_id, fact, occurred_at=item.bounced_at, recorded_at=recorded_at, actor=DISPATCH)
 
 
 def _undeliverable(item: Failure, recorded_at: datetime) -> RecipientEvent:

@@ -40,6 +40,16 @@ class HandedOver:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounced:
+    """A mail that had counted as handed over came back; the letter is on another way. `status` as in RFC 3463."""
+
+    delivery_id: UUID
+    status: str
+    reason: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Undeliverable:
     """The delivery ended without a hand-over."""
 
@@ -95,7 +105,7 @@ class Relayed:
 
 
 Acknowledgment = Registration | Rejection
-Fact = HandedOver | Undeliverable | Opened | Received | Registration | Rejection | Relayed
+Fact = HandedOver | Bounced | Undeliverable | Opened | Received | Registration | Rejection | Relayed
 
 # A recipient answers once; whatever the answer is, there is one place for it.
 ACKNOWLEDGMENT_KEY: Final = "acknowledgment"
@@ -119,6 +129,8 @@ class RecipientEvent:
         match self.fact:
             case HandedOver(delivery_id=delivery, channel=channel):
                 return f"handed_over:{delivery}:{channel}"
+            case Bounced(delivery_id=delivery, attempts=attempts):
+                return f"bounced:{delivery}:{attempts}"
             case Undeliverable(delivery_id=delivery):
                 return f"undeliverable:{delivery}"
             case Opened():

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from services.ack.facts import (
     Acknowledgment,
+    Bounced,
     Fact,
     HandedOver,
     Opened,
@@ -120,6 +121,6 @@ def _state_of(fact: Fact) -> State:
             return State.REGISTERED
         case Rejection():
             return State.REJECTED
-        case Relayed():
-            # Passing a letter on does not say that it was registered.
+        case Relayed() | Bounced():
+            # Passing a letter on does not say that it was registered; and a grade never falls, whatever comes back.
             return State.AWAITING

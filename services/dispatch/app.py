@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from services.dispatch.api import deliveries, endpoint_health, endpoints, events, inbox, inbox_leases, paper
 from services.dispatch.arrivals import Arrivals
 from services.dispatch.attachments import AttachmentReader
+from services.dispatch.bounce_listener import BounceListener, BounceRecorder, ListenerLimits
 from services.dispatch.breaker import BreakerPolicy
 from services.dispatch.config import LEASE_MARGIN, DispatchSettings
 from services.dispatch.consumers import Consumers
@@ -110,6 +111,8 @@ async def open_parts(settings: DispatchSettings) -> AsyncGenerator[Parts]:
         lane_workers = [LaneWorker(consumer, engine.handlers[key]) for key, consumer in lanes.items()]
         workers: list[Worker] = [relay, engine.scheduler, events, *lane_workers, observer, Pruner(database)]
         workers += [Sequencer(database, poll_interval=settings.dispatch_poll_interval), FeedPruner(database)]
+        listener = bounce_listener(settings, resources)
+        workers += [] if listener is None else [listener]
         probe = DatabaseProbe(database, "dispatch database")
         worker_probes: list[Probe] = [probe, relay_publisher, events, *lanes.values()]
         yield Parts(create_app(resources, verifier), tuple(workers), (probe,), tuple(worker_probes))
@@ -201,6 +204,22 @@ async def _open_mail(stack: AsyncExitStack, settings: DispatchSettings, signer: 
         return MailSender(pool, settings.dispatch_smtp_connections, identity=identity, reader=reader, domains=domains)
 
     return {lane: lane_sender() for lane in Lane}
+
+
+def bounce_listener(settings: DispatchSettings, resources: Resources) -> BounceListener | None:
+    """What takes the mails that come back; None when nobody is to listen."""
+    paths, port = settings.return_paths, settings.dispatch_bounce_port
+    if paths is None or port is None:
+        return None
+    return BounceListener(
+        BounceRecorder(resources.database, resources.deliveries, settings.policy),
+        paths,
+        host=settings.dispatch_bounce_host,
+        port=port,
+        limits=ListenerLimits(
+            settings.dispatch_bounce_max_bytes, settings.dispatch_bounce_connections, settings.dispatch_bounce_timeout
+        ),
+    )
 
 
 def _publisher(stack: AsyncExitStack, settings: DispatchSettings) -> Publisher:

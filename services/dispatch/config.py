@@ -242,6 +242,19 @@ class DispatchSettings(ServiceSettings):
         description="Domain whose mail comes to the bounce listener: each mail then has a return path of its own there. None: bounces "
         "go to the sender address, and nobody reads them here.",
     )
+    dispatch_bounce_host: str = Field(default="127.0.0.1", description="Address that the bounce listener of a worker listens on.")
+    dispatch_bounce_port: Annotated[int, Field(ge=0, le=65_535)] | None = Field(
+        default=None, description="Port of the bounce listener (SMTP); 0 takes a free one. None: there is no listener."
+    )
+    dispatch_bounce_max_bytes: Annotated[int, Field(ge=16_384)] = Field(
+        default=4 * 1024 * 1024, description="Largest message that the bounce listener takes."
+    )
+    dispatch_bounce_connections: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=20, description="Most connections to the bounce listener; others are asked to come later."
+    )
+    dispatch_bounce_timeout: Annotated[float, Field(gt=0)] = Field(
+        default=60.0, description="Seconds for a whole conversation with the bounce listener."
+    )
     dispatch_email_attach_limit: Annotated[int, Field(ge=0)] = Field(
         default=5 * 1024 * 1024, description="PDF files are attached to the mail when they have no more bytes together than this."
     )
@@ -327,6 +340,9 @@ class DispatchSettings(ServiceSettings):
             raise ValueError(f"WIAN_DISPATCH_DKIM_KEY: {error}") from None
         if self.dispatch_bounce_domain is not None and not is_mailbox(f"bounces@{self.dispatch_bounce_domain}"):
             raise ValueError("WIAN_DISPATCH_BOUNCE_DOMAIN must be a domain such as bounces.example.go.th")
+
+        if self.dispatch_bounce_port is not None and self.dispatch_bounce_domain is None:
+            raise ValueError("WIAN_DISPATCH_BOUNCE_PORT needs WIAN_DISPATCH_BOUNCE_DOMAIN")
 
     @property
     def _mail_domain(self) -> str:

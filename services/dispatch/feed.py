@@ -19,6 +19,7 @@ class EventType(StrEnum):
 
     DISPATCHED = "wian.circular.dispatched.v1"
     HANDED_OVER = "wian.delivery.handed_over.v1"
+    BOUNCED = "wian.delivery.bounced.v1"
     UNDELIVERABLE = "wian.delivery.undeliverable.v1"
     REGISTERED = "wian.recipient.registered.v1"
     REJECTED = "wian.recipient.rejected.v1"
@@ -44,6 +45,11 @@ CATALOGUE: Final = (
         EventType.HANDED_OVER,
         Scope.CIRCULARS_READ,
         "A recipient has the letter, or paper is on its way; `hand_over` says how. This is not an acknowledgment.",
+    ),
+    FeedType(
+        EventType.BOUNCED,
+        Scope.CIRCULARS_READ,
+        "A mail that had been handed over came back, for the reason in `bounce`; the letter is in the recipient's inbox instead.",
     ),
     FeedType(
         EventType.UNDELIVERABLE,

@@ -150,6 +150,24 @@ class DeliveriesHandedOver(Event):
     items: tuple[HandOver, ...]
 
 
+class Bounce(_Part):
+    delivery_id: UUID
+    recipient_id: UUID
+    circular_id: UUID
+    status: str  # RFC 3463, or empty
+    reason: str
+    bounced_at: datetime
+    attempts: int
+
+
+class DeliveriesBounced(Event):
+    """Mails that came back after they had counted as handed over. The deliveries are under way again, in the inbox."""
+
+    TYPE: ClassVar[str] = "dispatch.deliveries.bounced.v1"
+
+    items: tuple[Bounce, ...]
+
+
 class Failure(_Part):
     delivery_id: UUID
     recipient_id: UUID
@@ -200,6 +218,7 @@ EVENT_TYPES: Final[tuple[type[Event], ...]] = (
     AgencySaved,
     CircularDispatched,
     DeliveriesHandedOver,
+    DeliveriesBounced,
     DeliveriesUndeliverable,
     RecipientRegistered,
     RecipientRejected,

@@ -8,6 +8,7 @@ from shared.contracts.events import (
     AgencySaved,
     Channel,
     CircularDispatched,
+    DeliveriesBounced,
     DeliveriesHandedOver,
     DeliveriesUndeliverable,
     RecipientRegistered,
@@ -65,7 +66,13 @@ QUEUES: Final[tuple[Queue, ...]] = (
     Queue(
         ACK_EVENTS,
         Exchange.EVENTS,
-        (AgencySaved.TYPE, CircularDispatched.TYPE, DeliveriesHandedOver.TYPE, DeliveriesUndeliverable.TYPE),
+        (
+            AgencySaved.TYPE,
+            CircularDispatched.TYPE,
+            DeliveriesHandedOver.TYPE,
+            DeliveriesBounced.TYPE,
+            DeliveriesUndeliverable.TYPE,
+        ),
     ),
     *(
         Queue(lane_queue(lane, channel), Exchange.LANES, (lane_queue(lane, channel),))

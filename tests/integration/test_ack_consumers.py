@@ -9,7 +9,7 @@ import pytest
 
 from shared.broker import Verdict
 from shared.contracts.envelope import Event
-from shared.contracts.events import Channel, HandOverGrade
+from shared.contracts.events import Bounce, Channel, DeliveriesBounced, HandOverGrade
 from tests.support.ack import (
     REGISTERED,
     SENT_AT,
@@ -125,3 +125,26 @@ async def test_the_higher_version_of_an_agency_wins(ack: OpenAck) -> None:
     await ack.apply(*sent.chunks(), agency_of(recipient, version=3, name="ชื่อใหม่"), agency_of(recipient, version=2, name="ชื่อเดิม"))
     (row,) = await ack.rows(sent)
     assert row["agency_name_th"] == "ชื่อใหม่"
+
+
+async def test_a_mail_that_came_back_is_on_record_and_lowers_no_grade(ack: OpenAck) -> None:
+    sent = circular(1)
+    (recipient,) = sent.recipients
+    bounce = Bounce(
+        delivery_id=recipient.recipient_id,
+        recipient_id=recipient.recipient_id,
+        circular_id=sent.circular_id,
+        status="5.1.1",
+        reason="5.1.1: there is no such mailbox",
+        bounced_at=SENT_AT,
+        attempts=1,
+    )
+    bounced = DeliveriesBounced(items=(bounce,))
+    await ack.apply(*sent.chunks(1), handed_over(sent, recipient, channel=Channel.EMAIL, grade=HandOverGrade.BLIND))
+    before = (await ack.read(sent)).json()["matrix"]
+    await ack.apply(bounced, bounced)
+    assert (await ack.read(sent)).json()["matrix"] == before
+    assert before["handed_over"] == 1
+    async with ack.resources.database.connection() as connection:
+        rows = await connection.fetch("SELECT channel, data FROM recipient_events WHERE type = 'bounced'")
+    assert [(row["channel"], row["data"]["status"]) for row in rows] == [("email", "5.1.1")]

@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from services.ack.facts import (
+    Bounced,
     Door,
     Fact,
     HandedOver,
@@ -31,6 +32,7 @@ moments = st.integers(0, 20).map(lambda minutes: START + timedelta(minutes=minut
 facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(HandedOver, identifiers, st.sampled_from(Channel), st.sampled_from(HandOverGrade), st.integers(1, 3)),
     st.builds(Undeliverable, identifiers, st.just("no channel is left"), st.just(""), st.integers(1, 3)),
+    st.builds(Bounced, identifiers, st.just("5.1.1"), st.just(""), st.integers(1, 3)),
     st.just(Opened()),
     st.just(Received()),
     st.builds(

@@ -396,6 +396,7 @@ def test_a_weak_or_malformed_secret_is_not_usable(secret: str) -> None:
         ("dispatch_dkim_key", "-----BEGIN", "WIAN_DISPATCH_DKIM_SELECTOR"),
         ("dispatch_dkim_domain", "wian.invalid", "WIAN_DISPATCH_DKIM_KEY"),
         ("dispatch_bounce_domain", "no domain", "WIAN_DISPATCH_BOUNCE_DOMAIN"),
+        ("dispatch_bounce_port", "2525", "WIAN_DISPATCH_BOUNCE_DOMAIN"),
         ("dispatch_allow_networks", "127.0.0.1/8", "dispatch_allow_networks"),
     ],
 )

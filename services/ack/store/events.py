@@ -7,6 +7,7 @@ from typing import Any, Final, assert_never
 from uuid import UUID
 
 from services.ack.facts import (
+    Bounced,
     Door,
     Fact,
     HandedOver,
@@ -72,6 +73,9 @@ def _written(fact: Fact) -> tuple[str, str | None, str | None, Mapping[str, obje
     match fact:
         case HandedOver():
             return "handed_over", fact.channel, fact.grade, {"delivery_id": str(fact.delivery_id), "attempts": fact.attempts}
+        case Bounced():
+            data = {"delivery_id": str(fact.delivery_id), "status": fact.status, "reason": fact.reason, "attempts": fact.attempts}
+            return "bounced", Channel.EMAIL, None, data
         case Undeliverable():
             data = {"delivery_id": str(fact.delivery_id), "reason": fact.reason, "detail": fact.detail, "attempts": fact.attempts}
             return "undeliverable", None, None, data
@@ -119,6 +123,8 @@ def _read(kind: str, channel: str | None, grade: str | None, data: dict[str, Any
     match kind:
         case "handed_over":
             return HandedOver(UUID(data["delivery_id"]), Channel(channel), HandOverGrade(grade), data["attempts"])
+        case "bounced":
+            return Bounced(UUID(data["delivery_id"]), data["status"], data["reason"], data["attempts"])
         case "undeliverable":
             return Undeliverable(UUID(data["delivery_id"]), data["reason"], data["detail"], data["attempts"])
         case "opened":

@@ -41,6 +41,10 @@ class DeliveryOut(BaseModel):
     hand_over_grade: HandOverGrade | None
     failure: FailureOut | None
     acknowledged_at: datetime | None
+    bounced_at: datetime | None = Field(
+        description="When the last mail came back that had counted as handed over; the letter then went on to the inbox."
+    )
+    bounce_reason: str | None
 
 
 class AttemptOut(BaseModel):
@@ -134,6 +138,8 @@ def _show(delivery: StoredDelivery) -> DeliveryOut:
         hand_over_grade=delivery.hand_over_grade,
         failure=FailureOut(reason=delivery.failure_reason or "", detail=delivery.failure_detail or "") if failed else None,
         acknowledged_at=delivery.acknowledged_at,
+        bounced_at=delivery.bounced_at,
+        bounce_reason=delivery.bounce_reason,
     )
 
 

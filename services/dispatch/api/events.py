@@ -57,6 +57,12 @@ class RejectionOut(BaseModel):
     text: str
 
 
+class BounceOut(BaseModel):
+    """Why the mail came back."""
+
+    reason: str
+
+
 class EventData(BaseModel):
     """Which letter, and what is particular to the type; what does not belong to a type is left out."""
 
@@ -68,6 +74,7 @@ class EventData(BaseModel):
     sender: SenderOut | None = Field(default=None, description="`wian.letter.arrived.v1`")
     deadline: datetime | None = Field(default=None, description="`wian.letter.arrived.v1`, when the letter has one.")
     hand_over: HandOverOut | None = Field(default=None, description="`wian.delivery.handed_over.v1`")
+    bounce: BounceOut | None = Field(default=None, description="`wian.delivery.bounced.v1`")
     failure: FailureOut | None = Field(default=None, description="`wian.delivery.undeliverable.v1`")
     registration: RegistrationOut | None = Field(default=None, description="`wian.recipient.registered.v1`")
     rejection: RejectionOut | None = Field(default=None, description="`wian.recipient.rejected.v1`")
@@ -153,6 +160,8 @@ def _show(told: Told, circular: CircularContent, recipients: Mapping[UUID, FeedR
             )
         case EventType.HANDED_OVER:
             data.hand_over = HandOverOut.model_validate(told, from_attributes=True)
+        case EventType.BOUNCED:
+            data.bounce = BounceOut.model_validate(told.data)
         case EventType.UNDELIVERABLE:
             data.failure = FailureOut.model_validate(told.data)
         case EventType.REGISTERED:

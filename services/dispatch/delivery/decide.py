@@ -131,6 +131,13 @@ def pulled(now: datetime) -> HandedOver:
     return HandedOver(Channel.INBOX, HandOverGrade.TRANSPORT, now)
 
 
+def bounced(standing: Standing, policy: Policy, now: datetime) -> Transition | None:
+    """What follows when a mail that counted as handed over came back: the next channel. None: the letter is there all the same."""
+    if standing.acknowledged_at is not None:
+        return None
+    return _descend(standing, policy, now, "the mail came back")
+
+
 def without_sending(standing: Standing, *, agency_known: bool, created_at: datetime, policy: Policy, now: datetime) -> Transition:
     """What follows when a delivery that nobody sends is due: its agency was awaited, or its step is over."""
     if standing.acknowledged_at is not None:

@@ -12,7 +12,7 @@ from shared.postgres import Connection, Row
 
 INBOX: Final = """
 SELECT delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link, state, channel,
-    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at
+    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason
 FROM deliveries
 WHERE agency_id = $1 AND acknowledged_at IS NULL AND state <> 'recalled' AND ($2::uuid IS NULL OR delivery_id > $2)
 ORDER BY delivery_id LIMIT $3
@@ -20,19 +20,19 @@ ORDER BY delivery_id LIMIT $3
 
 GET: Final = """
 SELECT delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link, state, channel,
-    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at
+    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason
 FROM deliveries WHERE delivery_id = $1
 """
 
 GET_MANY: Final = """
 SELECT delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link, state, channel,
-    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at
+    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason
 FROM deliveries WHERE delivery_id = ANY($1::uuid[])
 """
 
 OF_CIRCULAR: Final = """
 SELECT delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link, state, channel,
-    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at
+    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason
 FROM deliveries
 WHERE circular_id = $1 AND ($2::bigint IS NULL OR (position, delivery_id) > ($2, $3::uuid))
 ORDER BY position, delivery_id LIMIT $4
@@ -59,6 +59,8 @@ class StoredDelivery:
     failure_reason: str | None
     failure_detail: str | None
     acknowledged_at: datetime | None
+    bounced_at: datetime | None
+    bounce_reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ def _delivery(row: Row) -> StoredDelivery:
         failure_reason=row["failure_reason"],
         failure_detail=row["failure_detail"],
         acknowledged_at=row["acknowledged_at"],
+        bounced_at=row["bounced_at"],
+        bounce_reason=row["bounce_reason"],
     )
 
 
