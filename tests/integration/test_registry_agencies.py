@@ -38,7 +38,7 @@ async def _import(registry: RegistryUnderTest, text: str | bytes) -> Any:
 
 async def test_agency_is_kept_with_its_letter_code_as_printed_and_told_to_the_others(registry: RegistryUnderTest) -> None:
     made = await registry.created(
-        "/v1/agencies", _agency("smk", letter_code=" สค 0017.1 ", email="saraban@smk.example"), registry.operator
+        "/v1/agencies", _agency("smk", letter_code=" สค 0017.1 ", email="สารบรรณ@สมุทรสาคร.ไทย"), registry.operator
     )
     assert (made["letter_code"], made["version"]) == ("สค ๐๐๑๗.๑", 1)
     read = await registry.http.get(f"/v1/agencies/{made['agency_id']}", headers=registry.operator)
@@ -75,6 +75,7 @@ async def test_version_grows_only_with_a_change(registry: RegistryUnderTest) -> 
         ({"name_th": "ก" * 501}, 422, "request_invalid", None),
         ({"code": "SMK ม"}, 422, "request_invalid", None),
         ({"email": "a@b.c\nBcc: x@y.z"}, 422, "request_invalid", None),
+        ({"email": "สาร\u200bบรรณ@b.go.th"}, 422, "request_invalid", None),
         ({"kind": "Prov ince"}, 422, "request_invalid", None),
         ({"unknown": 1}, 422, "request_invalid", None),
     ],
