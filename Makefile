@@ -1,6 +1,6 @@
 # Every target is listed by `make`. ARGS is passed on: make test ARGS="-k retry"
 .POSIX:
-.PHONY: help bootstrap demo up test bench check docs format lock clean
+.PHONY: help bootstrap demo up test bench chaos check docs format lock clean
 PYTHON = python3
 IN = .venv/bin
 
@@ -21,6 +21,9 @@ test: bootstrap ## all tests, against a real PostgreSQL and RabbitMQ
 
 bench: bootstrap ## measure beside bare loops; figures in build/bench.json
 	@exec $(IN)/python -m wian bench $(ARGS)
+
+chaos: bootstrap ## kill every part while circulars go round: nothing lost, nothing twice
+	@exec $(IN)/python -m wian chaos $(ARGS)
 
 # The quick ones first.
 check: bootstrap ## style, types, the direction of imports, migrations
