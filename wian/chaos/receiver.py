@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import random
+from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ class Receiver:
         self.seen: dict[UUID, Seen] = {}
         self.answered: set[UUID] = set()
         self.refusals: dict[UUID, str] = {}
+        self.begun: dict[UUID, asyncio.Event] = defaultdict(asyncio.Event)
         self.url = ""
         self._dice = dice
         self._http = http
@@ -57,6 +59,7 @@ class Receiver:
         body = await request.read()
         data: dict[str, Any] = json.loads(body)["data"]
         recipient_id, position = UUID(data["recipient_id"]), int(data["addressee"]["position"])
+        self.begun[UUID(data["circular_id"])].set()
         seen = self.seen.setdefault(recipient_id, Seen())
         seen.webhook_ids.add(request.headers["webhook-id"])
         seen.bodies.add(hashlib.sha256(body).digest())
