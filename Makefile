@@ -20,7 +20,7 @@ test: bootstrap ## all tests, against a real PostgreSQL and RabbitMQ
 	@exec $(IN)/python -m pytest $(ARGS)
 
 test-rabbitmq4: bootstrap ## the same tests against RabbitMQ 4, which needs root
-	@root=$$($(IN)/python -m wian.embedded.chroot) && WIAN_EMBEDDED_RABBITMQ_ROOT=$$root exec $(IN)/python -m pytest $(ARGS)
+	@root=$$($(IN)/python -m wian.embedded rabbitmq4) && WIAN_EMBEDDED_RABBITMQ_ROOT=$$root exec $(IN)/python -m pytest $(ARGS)
 
 bench: bootstrap ## measure beside bare loops; figures in build/bench.json
 	@exec $(IN)/python -m wian bench $(ARGS)

@@ -1,6 +1,6 @@
 """RabbitMQ of Debian's next release in a folder of its own, entered by chroot: how the tests run on RabbitMQ 4.
 
-``python -m wian.embedded.chroot`` makes the folder when it is not there and prints its path, which then goes into
+``python -m wian.embedded rabbitmq4`` makes the folder when it is not there and prints its path, which then goes into
 `WIAN_EMBEDDED_RABBITMQ_ROOT`. Needs root, for debootstrap and for chroot.
 """
 
@@ -8,15 +8,14 @@ import asyncio
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from wian.embedded.debian import unpacked_rabbitmq
-from wian.embedded.errors import CommandFailed, EmbeddedServerError, ServerUnavailable
-from wian.embedded.folders import default_home, locked
+from wian.embedded.errors import CommandFailed, ServerUnavailable
+from wian.embedded.folders import locked
 from wian.embedded.processes import run_command
 
 ROOT_VARIABLE: Final = "WIAN_EMBEDDED_RABBITMQ_ROOT"
@@ -157,16 +156,3 @@ async def _mirror() -> str:
 def _check_root() -> None:
     if os.geteuid() != 0:
         raise ServerUnavailable("RabbitMQ 4 runs in a chroot, which only root can enter: become root, or set WIAN_AMQP_URL.")
-
-
-def main() -> int:
-    try:
-        print(asyncio.run(made_root(default_home())))
-    except EmbeddedServerError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
