@@ -1,6 +1,7 @@
 """The command line: `wian --help` lists what there is."""
 
 import asyncio
+import secrets
 import signal
 import sys
 from collections.abc import Coroutine
@@ -45,6 +46,24 @@ def bench(*names: str) -> int:
     from wian.bench.run import bench as run_bench
 
     return _run_until_interrupted(run_bench(names))
+
+
+@app.command
+def chaos(*, rounds: int = 100, seed: int | None = None, recipients: int = 300) -> int:
+    """Kill worker, scheduler, relay, broker and database while circulars go round; the last line is the verdict, as JSON.
+
+    Parameters
+    ----------
+    rounds
+        How many circulars, each with one or two kills.
+    seed
+        Of the dice that choose what is killed and when; none: another each time. The verdict names it.
+    recipients
+        Of each circular.
+    """
+    from wian.chaos.run import chaos as run_chaos
+
+    return _run_until_interrupted(run_chaos(rounds, secrets.randbelow(1_000_000) if seed is None else seed, recipients))
 
 
 @app.command
