@@ -11,7 +11,8 @@ from uuid import UUID, uuid4
 import aio_pika
 import asyncpg
 
-from services.dispatch.vault import Vault, new_secret
+from services.dispatch.signatures import new_secret
+from services.dispatch.vault import Vault
 from shared.broker import Consumer, Incoming, Verdict
 from shared.contracts.envelope import Envelope
 from shared.contracts.events import RecipientRegistered, RecipientRejected
