@@ -1,4 +1,4 @@
-"""The command line: ``wian demo``, ``wian up``, ``wian bench``, ``wian serve``, ``wian migrate``, ``wian operator``."""
+"""The command line: ``wian demo``, ``wian up``, ``wian bench``, ``wian serve``, ``wian migrate``, ``wian reseal`` …"""
 
 import asyncio
 import signal
@@ -98,6 +98,28 @@ def operator() -> None:
 
     client_id, secret = asyncio.run(make())
     print(f"client_id={client_id}\nclient_secret={secret}")
+
+
+@app.command
+def reseal() -> int:
+    """Encrypt webhook secrets and keys anew with the first key of WIAN_DISPATCH_SECRET_KEY; then the others can go."""
+    from services.dispatch.config import DispatchSettings
+    from services.dispatch.resealing import Resealed
+    from services.dispatch.resealing import reseal as seal_anew
+    from services.dispatch.vault import Vault
+    from shared import logs, postgres
+
+    settings = DispatchSettings.from_environment()
+    logs.configure("reseal", settings.log_level)
+
+    async def work() -> Resealed:
+        dsn = settings.postgres_dsn.get_secret_value()
+        async with postgres.open_database(dsn, service="dispatch", pool_size=2) as database:
+            return await seal_anew(database, Vault(settings.secret_keys))
+
+    done = asyncio.run(work())
+    print(f"endpoints={done.endpoints} sealed_anew={done.changed} lost={done.lost}")
+    return 1 if done.lost else 0
 
 
 def _run_until_interrupted(work: Coroutine[Any, Any, int]) -> int:
