@@ -184,6 +184,28 @@ def conformance(
     return _run_until_interrupted(check(url, secret=secret, patience=timeout, ca_file=ca_file, json=json))
 
 
+@app.command
+def reseal() -> int:
+    """Encrypt webhook secrets and keys anew with the first key of WIAN_DISPATCH_SECRET_KEY; then the others can go."""
+    from services.dispatch.config import DispatchSettings
+    from services.dispatch.resealing import Resealed
+    from services.dispatch.resealing import reseal as seal_anew
+    from services.dispatch.vault import Vault
+    from shared import logs, postgres
+
+    settings = DispatchSettings.from_environment()
+    logs.configure("reseal", settings.log_level)
+
+    async def work() -> Resealed:
+        dsn = settings.postgres_dsn.get_secret_value()
+        async with postgres.open_database(dsn, service="dispatch", pool_size=2) as database:
+            return await seal_anew(database, Vault(settings.secret_keys))
+
+    done = asyncio.run(work())
+    print(f"endpoints={done.endpoints} sealed_anew={done.changed} lost={done.lost}")
+    return 1 if done.lost else 0
+
+
 def _run_until_interrupted(work: Coroutine[Any, Any, int]) -> int:
     """Run `work`; SIGINT and SIGTERM cancel it, so that whatever it started is stopped in order."""
 
