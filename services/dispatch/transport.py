@@ -24,6 +24,7 @@ from services.dispatch.delivery.slots import Slots
 from services.dispatch.guard import AddressRefused, Guard, GuardedResolver, Network, UrlRefused, check_url
 from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater, answer_text
 from services.dispatch.payload import WebhookBodies
+from services.dispatch.reasons import http_reason, url_reason
 from services.dispatch.vault import SecretLost, Vault
 from shared import telemetry
 
@@ -84,7 +85,7 @@ class WebhookSender:
             url = self._checked(job.endpoint.url)
             headers, body = self._request(job, job.endpoint)
         except UrlRefused as error:
-            return Refused(f"url_refused: {error.code}")
+            return Refused(url_reason(error.code))
         except SecretLost:
             # Ours to repair (the key is missing); the endpoint has done nothing wrong.
             return RetryLater("secret_unreadable")
@@ -173,8 +174,8 @@ def outcome_of(answer: Answer, now: datetime) -> Outcome:
     if status == GONE_STATUS:
         return Gone(status, text)
     if status >= 500 or status in RETRYABLE_STATUS:
-        return RetryLater(f"http_{status}", status, text, retry_after_seconds(answer.retry_after, now))
-    return Refused(f"http_{status}", status, text)
+        return RetryLater(http_reason(status), status, text, retry_after_seconds(answer.retry_after, now))
+    return Refused(http_reason(status), status, text)
 
 
 def retry_after_seconds(header: str | None, now: datetime) -> float | None:
