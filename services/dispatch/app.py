@@ -10,7 +10,7 @@ from typing import Final
 import httpx
 from fastapi import FastAPI
 
-from services.dispatch.api import deliveries, endpoints, inbox, paper
+from services.dispatch.api import deliveries, endpoints, inbox, paper, repair
 from services.dispatch.attachments import AttachmentReader
 from services.dispatch.breaker import BreakerPolicy
 from services.dispatch.config import LEASE_MARGIN, DispatchSettings
@@ -52,7 +52,7 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     """The application over opened resources."""
     app = web.create_app("Wian dispatch", verifier=verifier)
     app.state.resources = resources
-    for router in (endpoints.router, inbox.router, deliveries.router, paper.router):
+    for router in (endpoints.router, inbox.router, deliveries.router, paper.router, repair.router):
         app.include_router(router)
     return app
 
