@@ -42,6 +42,11 @@ def read_cursor(cursor: str | None) -> str | None:
     return key
 
 
+def write_cursor(key: str) -> str:
+    """The opaque form of `key`."""
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
 def read_id_cursor(cursor: str | None) -> UUID | None:
     """The same for listings in the order of identifiers."""
     key = read_cursor(cursor)
@@ -51,6 +56,20 @@ def read_id_cursor(cursor: str | None) -> UUID | None:
         return UUID(key)
     except ValueError as error:
         raise ProblemError(problems.CURSOR_INVALID) from error
+
+
+def read_number_cursor(cursor: str | None) -> int | None:
+    """The same for listings in the order of a number."""
+    key = read_cursor(cursor)
+    if key is None:
+        return None
+    try:
+        number = int(key)
+    except ValueError as error:
+        raise ProblemError(problems.CURSOR_INVALID) from error
+    if not 0 <= number < BIGINT:
+        raise ProblemError(problems.CURSOR_INVALID)
+    return number
 
 
 def read_numbered_cursor(cursor: str | None) -> tuple[int, UUID] | None:
@@ -106,6 +125,6 @@ def page_of(
     shown = found[:limit]
     following: str | None = None
     if len(found) > limit:
-        following = base64.urlsafe_b64encode(key(shown[-1]).encode()).decode().rstrip("=")
+        following = write_cursor(key(shown[-1]))
         link_next(request, response, following)
     return Page(items=[show(item) for item in shown], next=following)

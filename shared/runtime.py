@@ -3,13 +3,17 @@
 import asyncio
 import contextlib
 import faulthandler
+import gc
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+GC_THRESHOLD: Final = 20_000
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -37,13 +41,22 @@ class Probe(Protocol):
 
 
 class HttpServer:
-    """An ASGI application served until the process is asked to stop; `port` is known once `started` is set."""
+    """An ASGI application served until the process is asked to stop; `port` is known once `started` is set.
+
+    Requests find the event `stopping` in their state, so that one that waits for something ends when the process does.
+    """
 
     name = "http"
 
-    def __init__(self, app: object, *, host: str, port: int, grace: float = 5.0) -> None:
+    def __init__(self, app: ASGIApp, *, host: str, port: int, grace: float = 5.0) -> None:
+        self._stopping = asyncio.Event()
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            scope.setdefault("state", {})["stopping"] = self._stopping
+            await app(scope, receive, send)
+
         config = uvicorn.Config(
-            app,  # pyright: ignore[reportArgumentType]
+            serve,
             host=host,
             port=port,
             log_config=None,
@@ -67,6 +80,7 @@ class HttpServer:
                 self.started.set()
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._stopping.set()
             self._server.should_exit = True
             stopping.cancel()
             await serving
@@ -83,12 +97,14 @@ class _QuietServer(uvicorn.Server):
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a process's `main`, on uvloop where there is one: half as much again of everything that waits for the network."""
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+    # What was imported stays; the collector need not look at it again, nor after each 700 of the objects that requests leave.
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 20)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main)
 
 
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Uvloop's, where it runs; None: asyncio's own."""
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     if sys.platform == "win32":
         return None
     import uvloop

@@ -1,13 +1,14 @@
-"""The command line: ``wian demo``, ``wian up``, ``wian bench``, ``wian serve``, ``wian migrate``, ``wian operator``."""
+"""The command line: `wian --help` lists what there is."""
 
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, Final
+from pathlib import Path
+from typing import Annotated, Any, Final
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from wian.embedded.errors import EmbeddedServerError
 
@@ -41,11 +42,9 @@ def bench(*names: str) -> int:
     names
         Which benchmarks: fanout, express, neighbours, backlog; none: all of them.
     """
-    from shared.runtime import loop_factory
     from wian.bench.run import bench as run_bench
 
-    # On the loop that the services run on: the bare loops then have what they have.
-    return _run_until_interrupted(run_bench(names), loop_factory=loop_factory())
+    return _run_until_interrupted(run_bench(names))
 
 
 @app.command
@@ -102,9 +101,71 @@ def operator() -> None:
     print(f"client_id={client_id}\nclient_secret={secret}")
 
 
-def _run_until_interrupted(
-    work: Coroutine[Any, Any, int], *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+@app.command
+def simulator(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8088,
+    tls: bool = True,
+    secret: Annotated[list[str] | None, Parameter(env_var="WIAN_SIMULATOR_SECRET", negative="")] = None,
+    list_: Annotated[bool, Parameter(name="--list", negative="")] = False,
 ) -> int:
+    """Run recipients that behave well and badly, by name: /ok, /slow, /down, /reject and others.
+
+    Parameters
+    ----------
+    host
+        Address to listen on. Whoever reaches it can read what was received.
+    port
+        Port to listen on; the other ports are free ones, printed at the start.
+    tls
+        Open a port with a wrong certificate too.
+    secret
+        Check signatures with this secret (``whsec_...``); several may be given. Better given by WIAN_SIMULATOR_SECRET.
+    list_
+        Print what there is, and end.
+    """
+    from wian.simulator.catalogue import listing
+    from wian.simulator.process import serve
+
+    if list_:
+        print(listing())
+        return 0
+    return _run_until_interrupted(serve(host=host, port=port, tls_port=0 if tls else None, secrets=secret or ()))
+
+
+@app.command
+def conformance(
+    url: str,
+    *,
+    secret: Annotated[str, Parameter(env_var="WIAN_CONFORMANCE_SECRET")],
+    timeout: float = 15.0,
+    ca_file: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Play the exchange towards an agency's endpoint and print what it must mend; ends with 0 when nothing fails.
+
+    The letters are trials that need no acknowledgment, but the endpoint cannot know: use one that does not feed a real register.
+
+    Parameters
+    ----------
+    url
+        The endpoint; one on your own machine will do.
+    secret
+        Its signing secret (``whsec_...``). Better given by WIAN_CONFORMANCE_SECRET.
+    timeout
+        Seconds to wait for each answer.
+    ca_file
+        Certificates (PEM) of an authority to trust beside the system's.
+    json
+        Print the report as JSON.
+    """
+    from wian.conformance.command import check
+
+    return _run_until_interrupted(check(url, secret=secret, patience=timeout, ca_file=ca_file, json=json))
+
+
+def _run_until_interrupted(work: Coroutine[Any, Any, int]) -> int:
     """Run `work`; SIGINT and SIGTERM cancel it, so that whatever it started is stopped in order."""
 
     async def cancellable() -> int:
@@ -115,8 +176,7 @@ def _run_until_interrupted(
 
     with suppress(asyncio.CancelledError):
         try:
-            with asyncio.Runner(loop_factory=loop_factory) as runner:
-                return runner.run(cancellable())
+            return asyncio.run(cancellable())
         except EmbeddedServerError as error:
             print(error, file=sys.stderr)
             return 1

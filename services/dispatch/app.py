@@ -10,7 +10,8 @@ from typing import Final
 import httpx
 from fastapi import FastAPI
 
-from services.dispatch.api import deliveries, endpoints, inbox, paper, repair
+from services.dispatch.api import deliveries, endpoints, events, inbox, inbox_leases, paper, repair
+from services.dispatch.arrivals import Arrivals
 from services.dispatch.attachments import AttachmentReader
 from services.dispatch.breaker import BreakerPolicy
 from services.dispatch.config import LEASE_MARGIN, DispatchSettings
@@ -24,6 +25,7 @@ from services.dispatch.mail import MailSender, MailServer
 from services.dispatch.observer import Observer
 from services.dispatch.resources import Resources
 from services.dispatch.scheduler import Pace, Scheduler
+from services.dispatch.sequencer import FeedPruner, Sequencer
 from services.dispatch.store.transitions import Deliveries
 from services.dispatch.transport import open_webhooks
 from services.dispatch.vault import Vault
@@ -52,7 +54,9 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     """The application over opened resources."""
     app = web.create_app("Wian dispatch", verifier=verifier)
     app.state.resources = resources
-    for router in (endpoints.router, inbox.router, deliveries.router, paper.router, repair.router):
+    app.state.arrivals = Arrivals(resources.database, interval=resources.settings.dispatch_pull_interval)
+    routers = (endpoints.router, inbox_leases.router, inbox.router, deliveries.router, paper.router, events.router, repair.router)
+    for router in routers:
         app.include_router(router)
     return app
 
@@ -95,6 +99,7 @@ async def open_parts(settings: DispatchSettings) -> AsyncGenerator[Parts]:
         observer = Observer(database, interval=settings.dispatch_observe_interval)
         lane_workers = [LaneWorker(consumer, engine.handlers[key]) for key, consumer in lanes.items()]
         workers: list[Worker] = [relay, engine.scheduler, events, *lane_workers, observer, Pruner(database)]
+        workers += [Sequencer(database, poll_interval=settings.dispatch_poll_interval), FeedPruner(database)]
         probe = DatabaseProbe(database, "dispatch database")
         worker_probes: list[Probe] = [probe, relay_publisher, events, *lanes.values()]
         yield Parts(create_app(resources, verifier), tuple(workers), (probe,), tuple(worker_probes))
@@ -143,15 +148,7 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
             email_secret_letters=settings.dispatch_email_secret_letters,
         )
 
-    webhooks = await stack.enter_async_context(
-        open_webhooks(
-            resources.vault,
-            allowed=settings.dispatch_allow_networks,
-            public_url=settings.public_url,
-            connect_timeout=settings.dispatch_connect_timeout,
-            request_timeout=settings.dispatch_request_timeout,
-        )
-    )
+    webhooks = await stack.enter_async_context(open_webhooks(settings, resources.vault))
     mail = await _open_mail(stack, settings, resources.signer)
 
     def webhook_lane() -> Sender:

@@ -136,7 +136,7 @@ UNREACHABLE: Final = Cause(
     "เชื่อมต่อปลายทางไม่ได้",
     "See whether the name, the route and the firewall let the exchange through; then redrive.",
     "ตรวจชื่อโดเมน เส้นทางเครือข่าย และไฟร์วอลล์ แล้วสั่งส่งใหม่",
-    frozenset({"connect_timeout", "connection_failed", "lookup_failed", "send_timeout"}),
+    frozenset({"connect_timeout", "connection_failed", "lookup_failed", "lookup_timeout", "send_timeout"}),
 )
 MAILBOX_REFUSED: Final = Cause(
     "mailbox_refused",

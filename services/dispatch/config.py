@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
@@ -23,6 +24,14 @@ DAY: Final = 86_400.0
 LEASE_MARGIN: Final = 5.0
 LONGEST_STEP: Final = 366 * DAY
 
+PHASES: Final = (
+    "dispatch_lookup_timeout",
+    "dispatch_connect_timeout",
+    "dispatch_tls_timeout",
+    "dispatch_send_timeout",
+    "dispatch_first_byte_timeout",
+)
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -33,6 +42,15 @@ def _comma_separated(read: Callable[[str], object]) -> Callable[[object], object
         return tuple(read(part.strip()) for part in value.split(",") if part.strip())
 
     return split
+
+
+def _is_proxy(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.path in ("", "/") and not parts.query
 
 
 Seconds = Annotated[tuple[float, ...], NoDecode, BeforeValidator(_comma_separated(float))]
@@ -71,11 +89,11 @@ class DispatchSettings(ServiceSettings):
         default=4, description="Most batches that one worker has in hand, for each lane and channel."
     )
     dispatch_concurrency: Annotated[int, Field(ge=1, le=5000)] = Field(
-        default=100, description="Most webhook requests that one worker has under way, for each lane."
+        default=256, description="Most webhook requests that one worker has just begun, for each lane."
     )
     dispatch_slow_concurrency: Annotated[int, Field(ge=0, le=50_000)] = Field(
         default=2000,
-        description="Webhook requests that take longer than a second move over to a room of their own for so many, for each lane, "
+        description="Webhook requests that take longer than a quarter of a second move over to a room of their own for so many, for each lane, "
         "so that slow endpoints hold up no others.",
     )
     dispatch_agency_in_flight: Annotated[int, Field(ge=1, le=1000)] = Field(
@@ -93,11 +111,46 @@ class DispatchSettings(ServiceSettings):
     dispatch_breaker_longest_pause: Annotated[float, Field(gt=0)] = Field(
         default=900.0, description="Longest such pause in seconds."
     )
+    dispatch_lookup_timeout: Annotated[float, Field(gt=0)] = Field(
+        default=3.0, description="Seconds to wait until an endpoint's name is looked up."
+    )
     dispatch_connect_timeout: Annotated[float, Field(gt=0)] = Field(
         default=5.0, description="Seconds to wait for a connection to an endpoint."
     )
+    dispatch_tls_timeout: Annotated[float, Field(gt=0)] = Field(
+        default=5.0, description="Seconds for the TLS handshake with an endpoint."
+    )
+    dispatch_send_timeout: Annotated[float, Field(gt=0)] = Field(
+        default=5.0, description="Seconds for which an endpoint may leave sent bytes without taking them (on Linux)."
+    )
+    dispatch_first_byte_timeout: Annotated[float, Field(gt=0)] = Field(
+        default=15.0,
+        description="Longest silence of an endpoint, in seconds, after it was sent a webhook. As long as the whole request, it has "
+        "no effect and costs nothing.",
+    )
     dispatch_request_timeout: Annotated[float, Field(gt=0)] = Field(
-        default=15.0, description="Seconds for a whole webhook request."
+        default=15.0, description="Seconds for a whole webhook request, from the look-up to the answer; bounds the phases."
+    )
+    dispatch_idle_connections: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        default=500, description="Most connections to endpoints that are kept open while nothing is sent on them."
+    )
+    dispatch_ca_file: str | None = Field(
+        default=None,
+        description="PEM file of certificate authorities that are trusted for endpoints beside the system's own; for a closed "
+        "network with an authority of its own.",
+    )
+    dispatch_client_certificate: str | None = Field(
+        default=None,
+        description="PEM file with the certificate (and its chain) that is shown to endpoints that ask for one (mutual TLS).",
+    )
+    dispatch_client_key: str | None = Field(
+        default=None, description="PEM file with the certificate's private key; none: it is in the certificate's file."
+    )
+    dispatch_client_key_password: SecretStr | None = Field(default=None, description="Password of that key.")
+    dispatch_egress_proxy: SecretStr | None = Field(
+        default=None,
+        description="Proxy (`http://` or `https://`, with user and password if it wants them) by which https webhooks leave, with "
+        "CONNECT. It must refuse private addresses itself: it dials what it looks up, not what was checked here.",
     )
     dispatch_retry_schedule: Seconds = Field(
         default=(5, 30, 120, 600, 1800, 7200, 18_000, 36_000, 36_000),
@@ -123,6 +176,9 @@ class DispatchSettings(ServiceSettings):
     )
     dispatch_step_limits_bulk: Seconds = Field(
         default=(3 * DAY, 3 * DAY, 30 * DAY, 60 * DAY), description="The same for very long lists."
+    )
+    dispatch_pull_interval: Annotated[float, Field(gt=0, le=10)] = Field(
+        default=0.5, description="Seconds between two looks for letters while calls to lease wait for some."
     )
     dispatch_agency_patience: Annotated[float, Field(ge=0)] = Field(
         default=60.0, description="Seconds to wait for news of an agency that is not known yet; then its letter is in the inbox."
@@ -183,8 +239,7 @@ class DispatchSettings(ServiceSettings):
                 raise ValueError(
                     f"WIAN_DISPATCH_STEP_LIMITS{suffix} must list seconds from above 0 to a year for webhook, e-mail, inbox and paper"
                 )
-        if self.dispatch_connect_timeout > self.dispatch_request_timeout:
-            raise ValueError("WIAN_DISPATCH_CONNECT_TIMEOUT must not exceed WIAN_DISPATCH_REQUEST_TIMEOUT")
+        self._transport_relations_hold()
         if self.dispatch_lease < max(self.dispatch_request_timeout, self.dispatch_smtp_timeout) + LEASE_MARGIN:
             raise ValueError(
                 f"WIAN_DISPATCH_LEASE must be at least {LEASE_MARGIN:g} s longer than WIAN_DISPATCH_REQUEST_TIMEOUT and "
@@ -197,6 +252,18 @@ class DispatchSettings(ServiceSettings):
         if self.dispatch_window < self.dispatch_batch_size:
             raise ValueError("WIAN_DISPATCH_WINDOW must hold at least one batch (WIAN_DISPATCH_BATCH_SIZE)")
         return self
+
+    def _transport_relations_hold(self) -> None:
+        for name in PHASES:
+            # A default gives way to a shorter whole; what is set on purpose must have an effect.
+            if name in self.model_fields_set and getattr(self, name) > self.dispatch_request_timeout:
+                raise ValueError(f"WIAN_{name.upper()} must not exceed WIAN_DISPATCH_REQUEST_TIMEOUT")
+        if self.dispatch_client_key is not None and self.dispatch_client_certificate is None:
+            raise ValueError("WIAN_DISPATCH_CLIENT_KEY needs WIAN_DISPATCH_CLIENT_CERTIFICATE")
+        if self.dispatch_client_key_password is not None and self.dispatch_client_certificate is None:
+            raise ValueError("WIAN_DISPATCH_CLIENT_KEY_PASSWORD needs WIAN_DISPATCH_CLIENT_CERTIFICATE")
+        if self.dispatch_egress_proxy is not None and not _is_proxy(self.dispatch_egress_proxy.get_secret_value()):
+            raise ValueError("WIAN_DISPATCH_EGRESS_PROXY must be http://host:port or https://host:port, without a path")
 
     @property
     def secret_keys(self) -> tuple[str, ...]:

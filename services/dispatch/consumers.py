@@ -8,10 +8,10 @@ from uuid import UUID
 from services.dispatch import ladder
 from services.dispatch.delivery.decide import Take, first_step, reached
 from services.dispatch.retry import Policy
-from services.dispatch.store import agencies, circulars, transitions
+from services.dispatch.store import agencies, circulars, feed, transitions
 from services.dispatch.store.agencies import Reachability
 from services.dispatch.store.circulars import NewDelivery
-from services.dispatch.store.transitions import Deliveries, Move
+from services.dispatch.store.transitions import Deliveries, Locked, Move
 from shared.contracts.events import AgencySaved, CircularDispatched, FrozenRecipient, RecipientRegistered, RecipientRejected
 from shared.contracts.topology import Lane
 from shared.ids import new_id
@@ -55,7 +55,10 @@ class Consumers:
         now = datetime.now(UTC)
         new = [self._new_delivery(event, recipient, lane, known.get(recipient.agency_id), now) for recipient in event.recipients]
         await circulars.add_deliveries(connection, event.circular_id, event.sender_agency_id, lane, new)
-        early = await circulars.early_acknowledgments(connection, [recipient.recipient_id for recipient in event.recipients])
+        await feed.add(connection, feed.of_circular(event))
+        recipient_ids = [recipient.recipient_id for recipient in event.recipients]
+        await feed.find_reader(connection, event.circular_id, event.sender_agency_id, recipient_ids)
+        early = await circulars.early_acknowledgments(connection, recipient_ids)
         if early:
             await self._end_acknowledged(connection, early)
 
@@ -76,9 +79,11 @@ class Consumers:
     async def acknowledged(self, connection: Connection, event: RecipientRegistered | RecipientRejected, _meta: Meta) -> None:
         """Stop the ladder: whoever has registered or refused the letter has it."""
         await circulars.add_acknowledgment(connection, event.circular_id, event.recipient_id, event.recorded_at)
-        await self._end_acknowledged(connection, {event.recipient_id: event.recorded_at})
+        locked = await self._end_acknowledged(connection, {event.recipient_id: event.recorded_at})
+        sender = next((delivery.sender_agency_id for delivery in locked), None)
+        await feed.add(connection, [feed.of_acknowledgment(event, sender)])
 
-    async def _end_acknowledged(self, connection: Connection, acknowledged: dict[UUID, datetime]) -> None:
+    async def _end_acknowledged(self, connection: Connection, acknowledged: dict[UUID, datetime]) -> list[Locked]:
         locked = await self._deliveries.lock_recipients(connection, list(acknowledged))
         await transitions.set_acknowledged(connection, acknowledged)
         # One that is being sent now ends when its outcome is recorded, so that the attempt is not lost.
@@ -87,3 +92,4 @@ class Consumers:
             connection,
             [Move(delivery, reached(delivery.standing, acknowledged[delivery.recipient_id])) for delivery in scheduled],
         )
+        return locked

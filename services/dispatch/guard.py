@@ -6,22 +6,37 @@ the address that is dialled: a name that changes between two look-ups (DNS rebin
 
 import asyncio
 import ipaddress
+import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from services.dispatch.reasons import Phase
+
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+# Family, kind, protocol, canonical name and target, as `socket.getaddrinfo` gives them.
+AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
+# Host, port and family to the numbers found and their families; called in a thread, raises OSError.
+LookUp = Callable[[str, int, int], list[tuple[str, int]]]
 
 MAX_URL_LENGTH: Final = 2000
 HTTPS_PORT: Final = 443
 LEAST_UNPRIVILEGED_PORT: Final = 1024
 # Look-ups of dead names take seconds each; they must not hold up those of living ones.
 RESOLVER_THREADS: Final = 32
+LOOK_UP_PATIENCE: Final = 3.0
+
+# What may stand between "https://" and the path: a literal address or a name in its plain form (RFC 1123; an underscore is
+# borne), and a port in digits. Two libraries can read anything else in two ways.
+_AUTHORITY: Final = re.compile(
+    r"(?:\[[0-9A-Fa-f:.]+(?:%[\w.%-]+)?\]|(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?)(?::\d{1,5})?"
+)
+MAX_NAME_LENGTH: Final = 254
 
 # `is_global` alone is not a guard: it lets pass, among others, what tunnels to IPv4.
 _REFUSED: Final[tuple[Network, ...]] = tuple(
@@ -66,8 +81,18 @@ class UrlRefused(ValueError):  # noqa: N818 - a decision, not a failure
         self.code = code
 
 
+class PhaseTimeout(TimeoutError):  # noqa: N818 - as `TimeoutError` is
+    """One phase of connecting took longer than it may; `phase` names it."""
+
+    def __init__(self, phase: Phase) -> None:
+        super().__init__(f"{phase} took too long")
+        self.phase: Phase = phase
+
+
 def is_public(address: IPAddress) -> bool:
     """Whether `address` is an ordinary public one."""
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
+        return False
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         return is_public(address.ipv4_mapped)
     if not address.is_global or address.is_multicast or address.is_reserved:
@@ -91,6 +116,11 @@ class Guard:
         self._allowed = tuple(allowed)
         self._public = public
 
+    @classmethod
+    def of_everything(cls) -> "Guard":
+        """For what the operator names: the egress proxy may be anywhere."""
+        return cls((ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")))
+
     def admits(self, host: str) -> bool:
         """Whether the literal address `host` may be dialled."""
         try:
@@ -100,9 +130,7 @@ class Guard:
             return False
         return is_in(address, self._allowed) or (self._public and is_public(address))
 
-    def socket_for(
-        self, info: tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
-    ) -> socket.socket:
+    def socket_for(self, info: AddressInfo) -> socket.socket:
         """Aiohttp's socket factory: the last gate, which literal addresses and cached answers pass too."""
         family, kind, protocol, _, target = info
         if not self.admits(str(target[0])):
@@ -110,16 +138,33 @@ class Guard:
         return socket.socket(family, kind, protocol)
 
 
-class GuardedResolver(AbstractResolver):
-    """Resolves names with threads of its own and leaves out every address that the guard does not admit."""
+def look_up(host: str, port: int, family: int) -> list[tuple[str, int]]:
+    """The system's own look-up."""
+    infos = socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+    return [(str(target[0]), kind) for kind, _, _, _, target in infos]
 
-    def __init__(self, guard: Guard) -> None:
+
+class GuardedResolver(AbstractResolver):
+    """Resolves names with threads of its own and leaves out every address that the guard does not admit.
+
+    Whoever asks for a name that is being looked up waits for the same answer, so that a name whose servers are silent
+    takes one thread, however often it is asked for.
+    """
+
+    def __init__(self, guard: Guard, *, patience: float = LOOK_UP_PATIENCE, find: LookUp = look_up) -> None:
         self._guard = guard
+        self._patience = patience
+        self._find = find
+        self._under_way: dict[tuple[str, int], asyncio.Future[list[tuple[str, int]]]] = {}
         self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolve")
 
     async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, _look_up, host, port, family)
+        """The admitted addresses; raises `AddressRefused` when there is none, `PhaseTimeout` and OSError."""
+        try:
+            async with asyncio.timeout(self._patience):
+                found = await asyncio.shield(self._look_up(host, port, family))
+        except TimeoutError as error:
+            raise PhaseTimeout("lookup") from error
         admitted = [(number, kind) for number, kind in found if self._guard.admits(number)]
         if not admitted:
             raise AddressRefused(f"{host} has no public address")
@@ -128,13 +173,17 @@ class GuardedResolver(AbstractResolver):
             for number, kind in admitted
         ]
 
+    def _look_up(self, host: str, port: int, family: int) -> asyncio.Future[list[tuple[str, int]]]:
+        key = host, family
+        pending = self._under_way.get(key)
+        if pending is None:
+            pending = asyncio.get_running_loop().run_in_executor(self._threads, self._find, host, port, family)
+            self._under_way[key] = pending
+            pending.add_done_callback(lambda _: self._under_way.pop(key, None))
+        return pending
+
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _look_up(host: str, port: int, family: int) -> list[tuple[str, int]]:
-    infos = socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
-    return [(str(target[0]), kind) for kind, _, _, _, target in infos]
 
 
 def check_url(text: str, allowed: Sequence[Network]) -> URL:
@@ -159,13 +208,16 @@ def _parse(text: str) -> URL:
         raise UrlRefused("url_malformed", f"the address must be printable ASCII of at most {MAX_URL_LENGTH} characters")
     try:
         url = URL(text)
-        port = url.port
+        host, port = url.host, url.port
     except ValueError as error:
         raise UrlRefused("url_malformed", "the address cannot be read") from error
-    if url.scheme not in ("http", "https") or not url.host or not port:
+    if url.scheme not in ("http", "https") or not host or not port:
         raise UrlRefused("url_malformed", "the address must be an https URL with a host")
-    if url.user is not None or url.password is not None or "@" in url.raw_authority:
+    authority = re.split("[/?#]", text.partition("://")[2], maxsplit=1)[0]
+    if "@" in authority:
         raise UrlRefused("userinfo_refused", "the address must not hold a user name or password")
+    if len(host) > MAX_NAME_LENGTH or not _AUTHORITY.fullmatch(authority):
+        raise UrlRefused("url_malformed", "the host must be a name or a literal address in its plain form")
     if url.raw_fragment:
         raise UrlRefused("fragment_refused", "the address must not hold a fragment")
     return url

@@ -53,7 +53,7 @@ class MailSender:
         try:
             # SMTP is one conversation: one mail after the other.
             turn = asyncio.Semaphore(1)
-            yield Session(batch.send, lambda _when_slow: turn)
+            yield Session(batch.send, lambda: turn)
         finally:
             await batch.close()
 

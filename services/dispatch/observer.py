@@ -8,7 +8,7 @@ import structlog
 from opentelemetry import metrics
 
 from services.dispatch.scheduler import LANES
-from services.dispatch.store import circuits
+from services.dispatch.store import circuits, feed
 from shared import postgres
 from shared.postgres import Connection, Database
 from shared.runtime import pause
@@ -55,6 +55,9 @@ _open_circuits = _meter.create_gauge(
 )
 _agencies_parked = _meter.create_gauge(
     "wian.dispatch.agencies.parked", unit="{agency}", description="Agencies for which letters wait until they have room."
+)
+_feed_age = _meter.create_gauge(
+    "wian.dispatch.feed.age", unit="s", description="How long the oldest event that no agency can read yet has waited."
 )
 
 
@@ -106,6 +109,7 @@ class Observer:
                 _leased.set(backlog.leased, attributes)
             _open_circuits.set(await connection.fetchval(COUNT_OPEN_CIRCUITS))
             _agencies_parked.set(await connection.fetchval(COUNT_AGENCIES_PARKED))
+            _feed_age.set(await feed.age_of_pending(connection))
             unwatched = await circuits.watch_forgotten(connection)
         _forgotten.set(forgotten)
         if forgotten:

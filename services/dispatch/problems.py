@@ -21,6 +21,16 @@ ENDPOINT_SECRET_INVALID: Final = Problem(
     "ส่ง whsec_ ตามด้วยข้อมูลสุ่ม 24 ถึง 64 ไบต์แบบ base64 หรือส่ง null เพื่อให้ระบบสร้างให้",
 )
 
+CURSOR_EXPIRED: Final = Problem(
+    "cursor_expired",
+    410,
+    "The feed no longer has what stood behind that cursor",
+    "ตำแหน่งอ่านเหตุการณ์นี้หมดอายุแล้ว",
+    "Events are kept for 90 days. Read again without `after`, from the oldest that is kept; how older letters stand is at "
+    "`GET /v1/circulars/{circular_id}` and `GET /v1/inbox`.",
+    "ระบบเก็บเหตุการณ์ไว้ 90 วัน ให้เริ่มอ่านใหม่โดยไม่ระบุ after ส่วนสถานะของหนังสือที่เก่ากว่านั้นดูได้ที่ "
+    "GET /v1/circulars/{circular_id} และ GET /v1/inbox",
+)
 PAPER_NOT_WAITING: Final = Problem(
     "paper_not_waiting",
     409,
@@ -81,6 +91,7 @@ DEAD_LETTER_NOT_TAKEN: Final = Problem(
 CATALOGUE: Final = (
     ENDPOINT_URL_REFUSED,
     ENDPOINT_SECRET_INVALID,
+    CURSOR_EXPIRED,
     PAPER_NOT_WAITING,
     PAPER_RECORDED_OTHERWISE,
     SENT_ON_INVALID,

@@ -14,6 +14,7 @@ PlainReason = Literal[
     "first_byte_timeout",
     "internal_error",
     "lookup_failed",
+    "lookup_timeout",
     "mail_refused",
     "mail_server_refuses_us",
     "mail_server_unreachable",
@@ -30,8 +31,22 @@ PlainReason = Literal[
 # Why an attempt failed.
 Reason = PlainReason | DetailedReason
 
+# The parts of opening a connection that have a time of their own.
+Phase = Literal["connect", "lookup", "tls"]
+
 # Why a delivery ended without a hand-over.
 FailureReason = Literal["no_channel", "paper_failed", "paper_not_sent"]
+
+
+def timeout_reason(phase: Phase) -> PlainReason:
+    """Its time was over in that phase."""
+    match phase:
+        case "connect":
+            return "connect_timeout"
+        case "lookup":
+            return "lookup_timeout"
+        case "tls":
+            return "tls_timeout"
 
 
 def http_reason(status: int) -> DetailedReason:

@@ -2,9 +2,8 @@
 
 import asyncio
 import email.utils
-import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -18,23 +17,22 @@ from standardwebhooks.webhooks import Webhook
 from yarl import URL
 
 from services.dispatch import payload
+from services.dispatch.config import DispatchSettings
+from services.dispatch.connections import FAILURES, open_sessions, outcome_of_failure
 from services.dispatch.delivery.jobs import CircularContent, Endpoint, Job
 from services.dispatch.delivery.send import Session
 from services.dispatch.delivery.slots import Slots
-from services.dispatch.guard import AddressRefused, Guard, GuardedResolver, Network, UrlRefused, check_url
+from services.dispatch.guard import LookUp, Network, UrlRefused, check_url, look_up
 from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater, answer_text
 from services.dispatch.payload import WebhookBodies
 from services.dispatch.reasons import http_reason, url_reason
 from services.dispatch.vault import SecretLost, Vault
 from shared import telemetry
 
-USER_AGENT: Final = "Wian/1 (webhook)"
 # The answer is read to keep the connection usable and to be shown; no more of it, and no longer, than that takes.
 ANSWER_LIMIT: Final = 4096
 ANSWER_PATIENCE: Final = 2.0
-DNS_CACHE_SECONDS: Final = 30
-IDLE_SECONDS: Final = 30
-SIGNERS_KEPT: Final = 10_000
+ENDPOINTS_KEPT: Final = 10_000
 CIRCULARS_KEPT: Final = 200
 
 # 408 request timeout, 409 conflict, 425 too early, 429 too many requests: the same request may go through later.
@@ -58,15 +56,15 @@ class WebhookSender:
         self, sessions: Mapping[str, aiohttp.ClientSession], vault: Vault, allowed: Sequence[Network], public_url: str
     ) -> None:
         self._sessions = sessions
-        self._allowed = tuple(allowed)
+        allowed = tuple(allowed)
 
-        @lru_cache(maxsize=SIGNERS_KEPT)
+        @lru_cache(maxsize=ENDPOINTS_KEPT)
+        def checked(url: str) -> URL:
+            return check_url(url, allowed)
+
+        @lru_cache(maxsize=ENDPOINTS_KEPT)
         def signer(sealed: bytes) -> Webhook:
             return Webhook(vault.open(sealed))
-
-        @lru_cache(maxsize=SIGNERS_KEPT)
-        def checked(url: str) -> URL:
-            return check_url(url, self._allowed)
 
         self._signer = signer
         self._checked = checked
@@ -123,19 +121,11 @@ class WebhookSender:
 
     async def _post(self, session: aiohttp.ClientSession, url: URL, headers: dict[str, str], body: bytes) -> Outcome:
         try:
-            async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+            async with session.post(url, data=aiohttp.BytesPayload(body), headers=headers, allow_redirects=False) as response:
                 answer = Answer(response.status, await _read_answer(response), response.headers.get("Retry-After"))
             return outcome_of(answer, datetime.now(UTC))
-        except AddressRefused as error:
-            return Refused("address_refused", answer=answer_text(str(error)))
-        except (aiohttp.InvalidURL, aiohttp.ClientConnectorCertificateError) as error:
-            # An expired certificate is repaired within hours; a retry finds it so.
-            reason = "certificate_invalid" if isinstance(error, aiohttp.ClientConnectorCertificateError) else "url_invalid"
-            return RetryLater(reason, answer=answer_text(str(error)))
-        except TimeoutError:
-            return RetryLater("timeout")
-        except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
-            return RetryLater("connection_failed", answer=answer_text(f"{type(error).__name__}: {error}"))
+        except FAILURES as error:
+            return outcome_of_failure(error)
 
 
 class WebhookLane:
@@ -151,16 +141,18 @@ class WebhookLane:
 
 async def _read_answer(response: aiohttp.ClientResponse) -> bytes:
     # The status has decided already: an answer that breaks off or drips does not undo it.
-    read = bytearray()
-    if response.content.at_eof():
-        return b""
+    content, read = response.content, bytearray()
     try:
-        async with asyncio.timeout(ANSWER_PATIENCE):
-            while len(read) < ANSWER_LIMIT and (part := await response.content.read(ANSWER_LIMIT - len(read))):
-                read += part
+        if content.is_eof():
+            # It is all there, as short answers are: nothing to wait for, and no timer.
+            read += content.read_nowait(ANSWER_LIMIT)
+        else:
+            async with asyncio.timeout(ANSWER_PATIENCE):
+                while len(read) < ANSWER_LIMIT and (part := await content.read(ANSWER_LIMIT - len(read))):
+                    read += part
     except (aiohttp.ClientError, OSError, TimeoutError):
         pass
-    if not response.content.at_eof():
+    if not content.at_eof():
         response.close()
     return bytes(read)
 
@@ -195,31 +187,7 @@ def retry_after_seconds(header: str | None, now: datetime) -> float | None:
 
 
 @asynccontextmanager
-async def open_webhooks(
-    vault: Vault, *, allowed: Sequence[Network], public_url: str, connect_timeout: float, request_timeout: float
-) -> AsyncGenerator[WebhookSender]:
-    """A sender with its connections. Plain http reaches the allowed networks only."""
-    timeout = aiohttp.ClientTimeout(total=request_timeout, sock_connect=connect_timeout, sock_read=request_timeout)
-    async with AsyncExitStack() as stack:
-        sessions: dict[str, aiohttp.ClientSession] = {}
-        for scheme, guard in (("https", Guard(allowed)), ("http", Guard(allowed, public=False))):
-            resolver = GuardedResolver(guard)
-            stack.push_async_callback(resolver.close)
-            connector = aiohttp.TCPConnector(
-                limit=0,
-                resolver=resolver,
-                socket_factory=guard.socket_for,
-                happy_eyeballs_delay=None,
-                ttl_dns_cache=DNS_CACHE_SECONDS,
-                keepalive_timeout=IDLE_SECONDS,
-            )
-            sessions[scheme] = await stack.enter_async_context(
-                aiohttp.ClientSession(
-                    connector=connector,
-                    timeout=timeout,
-                    cookie_jar=aiohttp.DummyCookieJar(),
-                    auto_decompress=False,
-                    headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-                )
-            )
-        yield WebhookSender(sessions, vault, allowed, public_url)
+async def open_webhooks(settings: DispatchSettings, vault: Vault, *, find: LookUp = look_up) -> AsyncGenerator[WebhookSender]:
+    """A sender with its connections."""
+    async with open_sessions(settings, find=find) as sessions:
+        yield WebhookSender(sessions, vault, settings.dispatch_allow_networks, settings.public_url)

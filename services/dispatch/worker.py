@@ -37,34 +37,25 @@ class BatchLeased(BaseModel):
 
 
 class _Progress:
-    """A batch under way: `settled` when nothing of it is left but what takes long."""
+    """A batch under way: `begun` is set when every delivery of it has been begun, or given up."""
 
-    def __init__(self, jobs: int, settled: asyncio.Event) -> None:
+    def __init__(self, jobs: int, begun: asyncio.Event) -> None:
         self._left = jobs
-        self._settled = settled
-        self._slow: set[UUID] = set()
+        self._begun = begun
         self.recorded = 0
         self.not_sent = 0
 
-    def is_slow(self, delivery_id: UUID) -> None:
-        self._slow.add(delivery_id)
-        self._count()
-
-    def has_ended(self, delivery_id: UUID) -> None:
-        if delivery_id not in self._slow:
-            self._count()
-
-    def _count(self) -> None:
+    def one_begun(self) -> None:
         self._left -= 1
         if self._left == 0:
-            self._settled.set()
+            self._begun.set()
 
 
 class BatchHandler:
     """Does with a batch's message what there is still to do for it.
 
-    The message is done with when what is left of its batch waits for slow endpoints: the lease is what counts, and a worker
-    that waits can take other batches.
+    The message is done with when every delivery of its batch is under way: from then on the lease is what counts, a copy of the
+    message would find nothing to do, and whoever waits for slow endpoints can take other batches.
     """
 
     def __init__(
@@ -85,11 +76,11 @@ class BatchHandler:
         except ValidationError as error:
             log.error("batch cannot be read", message_id=message.message_id, error=repr(error)[:500])
             return Verdict.DEAD
-        settled = asyncio.Event()
-        task = asyncio.create_task(self.deliver(ticket, settled))
+        begun = asyncio.Event()
+        task = asyncio.create_task(self.deliver(ticket, begun))
         self._in_hand[task] = ticket
         task.add_done_callback(self._ended)
-        await settled.wait()
+        await begun.wait()
         if task.done():
             task.result()
         return Verdict.DONE
@@ -99,10 +90,14 @@ class BatchHandler:
         if not task.cancelled() and task.exception() is not None:
             log.error("batch failed", error=repr(task.exception()))
 
+    async def idle(self) -> None:
+        """Wait for all that is in hand."""
+        await asyncio.gather(*self._in_hand, return_exceptions=True)
+
     async def finish(self) -> None:
         """Wait for what is under way; what has not been sent yet is handed back."""
         self.stopping.set()
-        await asyncio.gather(*self._in_hand, return_exceptions=True)
+        await self.idle()
 
     async def abandon(self) -> None:
         """The grace period is over: cancel what is still under way, and hand its deliveries back to be sent again."""
@@ -118,7 +113,7 @@ class BatchHandler:
         except (postgres.Unavailable, TimeoutError) as error:
             log.warning("not handed back: the leases will run out", error=repr(error))
 
-    async def deliver(self, ticket: UUID, settled: asyncio.Event) -> int:
+    async def deliver(self, ticket: UUID, begun: asyncio.Event) -> int:
         """Send what is leased under `ticket` and record it; returns how many deliveries were recorded."""
         try:
             batch = await self._take(ticket)
@@ -126,10 +121,10 @@ class BatchHandler:
                 log.info("batch was taken up before")
                 return 0
             with self._keeper.keeping(ticket):
-                progress = await self._send_and_record(batch, settled)
+                progress = await self._send_and_record(batch, begun)
                 await self._end(ticket, progress)
         finally:
-            settled.set()
+            begun.set()
         log.info("batch done", deliveries=len(batch.jobs), recorded=progress.recorded, not_sent=progress.not_sent)
         return progress.recorded
 
@@ -141,8 +136,8 @@ class BatchHandler:
                 log.warning("batch waits for the database", error=repr(error))
                 await asyncio.sleep(DATABASE_PAUSE)
 
-    async def _send_and_record(self, batch: Batch, settled: asyncio.Event) -> _Progress:
-        progress = _Progress(len(batch.jobs), settled)
+    async def _send_and_record(self, batch: Batch, begun: asyncio.Event) -> _Progress:
+        progress = _Progress(len(batch.jobs), begun)
         async with self._sender.session() as session:
             tasks = [asyncio.create_task(self._deliver_one(batch, job, session, progress)) for job in batch.jobs]
             try:
@@ -156,16 +151,12 @@ class BatchHandler:
         return progress
 
     async def _deliver_one(self, batch: Batch, job: Job, session: Session, progress: _Progress) -> None:
-        delivery_id = job.address.delivery_id
-        try:
-            sent = await attempt(job, session, when_slow=lambda: progress.is_slow(delivery_id), stopping=self.stopping)
-            if sent is None:
-                progress.not_sent += 1
-            else:
-                recorded = await self._recorder.record(batch.lease_token, sent)
-                progress.recorded += recorded
-        finally:
-            progress.has_ended(delivery_id)
+        sent = await attempt(job, session, when_begun=progress.one_begun, stopping=self.stopping)
+        if sent is None:
+            progress.not_sent += 1
+        else:
+            recorded = await self._recorder.record(batch.lease_token, sent)
+            progress.recorded += recorded
 
     async def _end(self, ticket: UUID, progress: _Progress) -> None:
         try:

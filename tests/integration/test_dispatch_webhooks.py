@@ -147,34 +147,37 @@ async def test_a_message_that_comes_again_sends_nothing_again(dispatch: Bench, e
     await dispatch.engine.scheduler.run_once()
     (message,) = await dispatch.messages()
     handler = dispatch.handler()
-    first = asyncio.create_task(handler(message))
+    assert await handler(message) is Verdict.DONE
     await eventually(endpoint.count, lambda count: count == 1)
     assert await handler(message) is Verdict.DONE
     gate.set()
-    assert await first is Verdict.DONE
+    await handler.idle()
     assert await handler(message) is Verdict.DONE
     assert len(endpoint.received) == 1
     assert await dispatch.states() == ["handed_over"]
     assert len(await dispatch.events(DeliveriesHandedOver)) == 1
 
 
-async def test_a_lost_channel_does_not_stop_the_recording(dispatch: Bench, endpoint: Receiver) -> None:
+async def test_a_lost_channel_does_not_stop_the_recording(
+    settings_environment: dict[str, str], token_issuer: TokenIssuer, endpoint: Receiver
+) -> None:
     gate = asyncio.Event()
-    agency = await dispatch.agency(url=f"{endpoint.url}/hook")
-    endpoint.script("/hook", Answer(gate=gate))
-    await dispatch.apply(circular_dispatched([agency]))
-    await dispatch.engine.scheduler.run_once()
-    (message,) = await dispatch.messages()
-    handler = dispatch.handler()
-    delivering = asyncio.create_task(handler(message))
-    await eventually(endpoint.count, lambda count: count == 1)
-    # aiormq cancels the callbacks of a channel that it loses.
-    delivering.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await delivering
-    gate.set()
-    await handler.finish()
-    assert await dispatch.states() == ["handed_over"]
+    async with bench(settings_environment, token_issuer, dispatch_concurrency="1", dispatch_slow_concurrency="0") as dispatch:
+        agencies = [await dispatch.agency(url=f"{endpoint.url}/hook") for _ in range(2)]
+        endpoint.script("/hook", Answer(gate=gate))
+        await dispatch.apply(circular_dispatched(agencies))
+        await dispatch.engine.scheduler.run_once()
+        (message,) = await dispatch.messages()
+        handler = dispatch.handler()
+        delivering = asyncio.create_task(handler(message))
+        await eventually(endpoint.count, lambda count: count == 1)
+        # aiormq cancels the callbacks of a channel that it loses.
+        delivering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await delivering
+        gate.set()
+        await handler.idle()
+        assert await dispatch.states() == ["handed_over"] * 2
 
 
 async def test_a_lease_that_ran_out_is_claimed_anew_and_the_old_holder_records_nothing(
@@ -187,14 +190,16 @@ async def test_a_lease_that_ran_out_is_claimed_anew_and_the_old_holder_records_n
     await dispatch.engine.scheduler.run_once()
     (message,) = await dispatch.messages()
     handler = dispatch.handler()
-    stuck = asyncio.create_task(handler(message))
+    assert await handler(message) is Verdict.DONE
     await eventually(endpoint.count, lambda count: count == 1)
     await dispatch.expire_leases()
     await dispatch.engine.scheduler.run_once()
-    await dispatch.deliver_due()
-    assert await dispatch.states() == ["handed_over"]
+    await dispatch.engine.scheduler.run_once()
+    for again in await dispatch.messages():
+        assert await handler(again) is Verdict.DONE
+    await eventually(dispatch.states, lambda states: states == ["handed_over"])
     gate.set()
-    assert await stuck is Verdict.DONE
+    await handler.idle()
     row = await dispatch.delivery()
     assert (row["state"], row["attempts"]) == ("handed_over", 1)
     assert len({request.webhook_id for request in endpoint.received}) == 1
@@ -268,14 +273,15 @@ async def test_outcomes_wait_for_a_database_that_is_away(
         await dispatch.apply(circular_dispatched([agency]))
         await dispatch.engine.scheduler.run_once()
         (message,) = await dispatch.messages()
-        delivering = asyncio.create_task(dispatch.handler()(message))
+        assert await dispatch.handler()(message) is Verdict.DONE
         await eventually(endpoint.count, lambda count: count == 1)
         cable.pull()
         gate.set()
-        _, still = await asyncio.wait([delivering], timeout=0.6)
+        recording = asyncio.create_task(dispatch.handler().idle())
+        _, still = await asyncio.wait([recording], timeout=0.6)
         assert still, "the outcome is kept, not dropped"
         cable.plug()
-        assert await delivering is Verdict.DONE
+        await recording
         assert await dispatch.states() == ["handed_over"]
         assert len(endpoint.received) == 1
 
@@ -308,10 +314,10 @@ async def test_a_slow_endpoint_does_not_hold_up_the_news_of_the_others(dispatch:
     await dispatch.apply(circular_dispatched(agencies))
     await dispatch.engine.scheduler.run_once()
     (message,) = await dispatch.messages()
-    delivering = asyncio.create_task(dispatch.handler()(message))
+    assert await dispatch.handler()(message) is Verdict.DONE
     await eventually(dispatch.states, lambda states: states.count("handed_over") == 9)
     gate.set()
-    await delivering
+    await dispatch.handler().idle()
     assert await dispatch.states() == ["handed_over"] * 10
 
 

@@ -15,6 +15,11 @@ class Cable:
         self._plugged = True
         self._writers: set[asyncio.StreamWriter] = set()
         self.port = 0
+        self.refused = 0
+
+    async def refusals(self) -> int:
+        """How many connections were refused."""
+        return self.refused
 
     def pull(self) -> None:
         """Break every connection, and refuse new ones."""
@@ -28,6 +33,7 @@ class Cable:
 
     async def forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._plugged:
+            self.refused += 1
             writer.transport.abort()
             return
         there_reader, there_writer = await asyncio.open_connection(*self._target)

@@ -189,6 +189,7 @@ class Bench:
         taken = await self.messages(lane, channel)
         for message in taken:
             assert await self.handler(lane, channel)(message) is Verdict.DONE
+        await self.handler(lane, channel).idle()
         return taken
 
     def handler(self, lane: Lane = Lane.NORMAL, channel: Channel = Channel.WEBHOOK) -> BatchHandler:

@@ -7,20 +7,14 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-import aiohttp
-
-from services.dispatch import payload
-from services.dispatch.delivery.jobs import Address, CircularContent
 from shared.contracts.topology import Lane
 from wian.bench.result import Figure, figure
-from wian.bench.system import POLL, System, letter
+from wian.bench.system import POLL, System
 from wian.embedded.processes import OwnedProcess
 
 AGENCIES: Final = 2000
 FANOUT: Final = 20_000
 WARM_UP: Final = 2000
-BARE_REQUESTS: Final = 20_000
-BARE_AT_ONCE: Final = 100
 
 BACKLOG: Final = 1_000_000
 SMALL_BACKLOG: Final = 1_000
@@ -35,7 +29,8 @@ EXPRESS: Final = 100
 
 LATENCIES: Final = """
 SELECT extract(epoch FROM d.handed_over_at - d.created_at)::double precision AS seconds
-FROM dispatch.deliveries d WHERE d.agency_id = ANY($1::uuid[]) AND d.state = 'handed_over'
+FROM dispatch.deliveries d
+WHERE d.agency_id = ANY($1::uuid[]) AND d.circular_id = ANY($2::uuid[]) AND d.state = 'handed_over'
 """
 
 FIRST_ATTEMPTS: Final = """
@@ -44,39 +39,9 @@ FROM dispatch.attempts a JOIN dispatch.deliveries d ON d.delivery_id = a.deliver
 """
 
 
-async def bare_posts(system: System) -> tuple[float, float]:
-    """Requests a second of aiohttp alone, with the same body, receiver and number at once, and CPU seconds of each."""
-    address, content = _sample()
-    body = payload.WebhookBodies(content, "http://127.0.0.1").body(address)
-    headers = {"content-type": payload.CONTENT_TYPE, "webhook-id": "0" * 36, "webhook-signature": "v1," + "0" * 44}
-    left = iter(range(BARE_REQUESTS))
-
-    async def post(session: aiohttp.ClientSession) -> None:
-        for n in left:
-            url = f"http://127.0.0.1:{system.receiver_ports[n % len(system.receiver_ports)]}/ok"
-            async with session.post(url, data=body, headers=headers) as response:
-                await response.read()
-
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()) as session:
-        begun, worked = time.perf_counter(), time.process_time()
-        async with asyncio.TaskGroup() as group:
-            for _ in range(BARE_AT_ONCE):
-                group.create_task(post(session))
-        return BARE_REQUESTS / (time.perf_counter() - begun), (time.process_time() - worked) / BARE_REQUESTS
-
-
-def _sample() -> tuple[Address, CircularContent]:
-    from datetime import UTC, datetime
-    from uuid import uuid4
-
-    address = Address(uuid4(), uuid4(), uuid4(), "นายอำเภอ", 1, relay_duty=False, acknowledgment_link="x" * 90)
-    content = CircularContent(uuid4(), uuid4(), "จังหวัดสมุทรสาคร", "Samut Sakhon Province", letter(), datetime.now(UTC), None, None)
-    return address, content
-
-
 async def fanout(system: System) -> list[Figure]:
     """Recorded deliveries a second of one worker process, with everything on this machine; the CPU of each by part."""
-    bare, bare_cpu = await bare_posts(system)
+    bare, bare_cpu = await system.bare_posts()
     await system.empty()
     agencies = await system.add_agencies(AGENCIES)
     await system.add_circular(agencies, WARM_UP + FANOUT)
@@ -155,19 +120,18 @@ async def _paced(system: System, *, faulty: bool) -> float:
     others += await system.add_agencies(tenth, "slow" if faulty else "ok")
     # Mixed, as on a real list.
     mixed = [agency for n in range(tenth) for agency in (*healthy[n * 8 : n * 8 + 8], *others[n * 2 : n * 2 + 2])]
-    async with system.worker() as worker:
+    async with system.worker():
         await system.add_circular(healthy, len(healthy))
         await system.until_handed_over(len(healthy), 60)
-        await system.admin.execute("TRUNCATE dispatch.attempts, dispatch.deliveries")
+        circulars: list[UUID] = []
         begun = time.monotonic()
         for n in range(PACED_CIRCULARS):
             await asyncio.sleep(max(0.0, begun + n * PACED_SECONDS - time.monotonic()))
-            await system.add_circular(mixed, len(mixed))
+            circulars.append(await system.add_circular(mixed, len(mixed)))
         expected = len(healthy) * PACED_CIRCULARS
         async with asyncio.timeout(120):
-            while len(found := await system.admin.fetch(LATENCIES, healthy)) < expected:
+            while len(found := await system.admin.fetch(LATENCIES, healthy, circulars)) < expected:
                 await asyncio.sleep(POLL)
-        worker.running()
     return statistics.quantiles([row["seconds"] for row in found], n=100)[98]
 
 

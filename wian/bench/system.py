@@ -17,9 +17,9 @@ from cryptography.fernet import Fernet
 from services.dispatch.vault import Vault, new_secret
 from shared import postgres
 from shared.broker import delete_topology
-from shared.contracts.events import LetterSummary, Secrecy, Speed
 from shared.contracts.topology import Lane
 from wian.all_in_one import migrate_all
+from wian.bench.bare import letter
 from wian.embedded.folders import RunFolder, default_home, run_folder
 from wian.embedded.processes import OwnedProcess, accepts_connections, free_ports
 from wian.embedded.servers import Servers, servers
@@ -27,7 +27,6 @@ from wian.local import environment, own_database
 
 PORTS: Final = 50
 POLL: Final = 0.05
-LETTER_DATE: Final = "2026-11-09"
 
 # The paths of a circular's recipients, as far as they are told by `agencies`.
 ADD_DELIVERIES: Final = """
@@ -53,29 +52,6 @@ VALUES ($1, 1, $2, 'ที่ว่าการอำเภอ', 'District Offic
 ADD_ENDPOINT: Final = "INSERT INTO dispatch.endpoints (agency_id, url, secret_encrypted) VALUES ($1, $2, $3)"
 
 COUNT_HANDED_OVER: Final = "SELECT count(*) FROM dispatch.deliveries WHERE state = 'handed_over'"
-
-
-def letter() -> LetterSummary:
-    """A letter of ordinary length: its webhook is about 3 KB."""
-    paragraph = "ด้วยกระทรวงมหาดไทยแจ้งว่าคณะรัฐมนตรีได้มีมติเห็นชอบแนวทางการพัฒนางานบริการประชาชน " * 3
-    return LetterSummary(
-        letter_id=uuid4(),
-        number="สค ๐๐๑๗.๑/ว ๑๕๑๒๓",
-        date=LETTER_DATE,  # pyright: ignore[reportArgumentType]
-        owner="ศาลากลางจังหวัดสมุทรสาคร",
-        subject="การพัฒนางานบริการประชาชนเพื่อรองรับการเป็นศูนย์ราชการสะดวก",
-        salutation="หน่วยงานที่เกี่ยวข้อง",
-        body=(paragraph,),
-        closing="ขอแสดงความนับถือ",
-        signatory_name="นายตัวอย่าง",
-        signatory_position="ผู้ว่าราชการจังหวัดสมุทรสาคร",
-        contact_unit="สำนักงานจังหวัด",
-        telephone="๐ ๓๔๔๑ ๑๒๕๑",
-        speed=Speed.NORMAL,
-        secrecy=Secrecy.NORMAL,
-        content_hash="0" * 64,
-        attachments=(),
-    )
 
 
 @dataclass
@@ -149,6 +125,26 @@ class System:
             while await self.handed_over() < count:
                 await asyncio.sleep(POLL)
         return time.monotonic()
+
+    async def bare_posts(self) -> tuple[float, float]:
+        """Requests a second of the bare HTTP client in a process of its own, and CPU seconds of each."""
+        log = self.run.logs / f"bare-{secrets.token_hex(4)}.log"
+        process = OwnedProcess(
+            [sys.executable, "-m", "wian.bench.bare", *map(str, self.receiver_ports)],
+            environment=self.variables,
+            folder=self.run.path,
+            log=log,
+            held=[self.run.lock],
+            death_signal=signal.SIGKILL,
+        )
+        try:
+            async with asyncio.timeout(120):
+                while process.running():
+                    await asyncio.sleep(POLL)
+        finally:
+            await process.kill()
+        measured: dict[str, float] = json.loads(log.read_text())
+        return measured["requests_per_s"], measured["cpu_seconds"]
 
     def cpu(self, worker: OwnedProcess) -> dict[str, float]:
         """CPU seconds so far, by part."""

@@ -1,9 +1,11 @@
 """Who may call, and what a route works with: the aliases that stand in the routes' signatures."""
 
+import asyncio
 from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request
 
+from services.dispatch.arrivals import Arrivals
 from services.dispatch.resources import Resources
 from shared.access import Principal, Scope, needs
 
@@ -16,7 +18,20 @@ def _resources(request: Request) -> Resources:
     return resources
 
 
+def _arrivals(request: Request) -> Arrivals:
+    arrivals: Arrivals = request.app.state.arrivals
+    return arrivals
+
+
+def _stopping(request: Request) -> asyncio.Event:
+    """Set by the HTTP server (`shared.runtime`) when the process is asked to stop; never, where another server runs the app."""
+    stopping: asyncio.Event = getattr(request.state, "stopping", asyncio.Event())
+    return stopping
+
+
 Dispatch = Annotated[Resources, Depends(_resources)]
+Waiting = Annotated[Arrivals, Depends(_arrivals)]
+Stopping = Annotated[asyncio.Event, Depends(_stopping)]
 
 EndpointOwner = Annotated[Principal, Depends(needs(Scope.ENDPOINTS_WRITE))]
 Recipient = Annotated[Principal, Depends(needs(Scope.DELIVERIES_READ))]

@@ -29,7 +29,8 @@ def _possible(moment: datetime) -> datetime:
     return moment
 
 
-def _safe(text: str) -> str:
+def safe_line(text: str) -> str:
+    """One line of plain text, or ValueError."""
     if "\n" in text or "\t" in text or has_unsafe_characters(text):
         raise ValueError("one line, without control characters and overrides of writing direction")
     return text
@@ -37,7 +38,7 @@ def _safe(text: str) -> str:
 
 CauseCode = Annotated[str, AfterValidator(_known_cause)]
 Moment = Annotated[AwareDatetime, AfterValidator(_possible)]
-Why = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500), AfterValidator(_safe)]
+Why = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500), AfterValidator(safe_line)]
 Limit = Annotated[int, Field(ge=1, le=MOST_REDRIVEN, description="Most in one call; `remaining` tells how many are left.")]
 
 CauseIs = Annotated[CauseCode | None, Query(description="Only those of this cause (docs/repair.md).")]

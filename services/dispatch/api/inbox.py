@@ -97,12 +97,7 @@ async def fetch(delivery_id: UUID, caller: Recipient, dispatch: Dispatch) -> Inb
         content = (await circulars.get_circulars(connection, [delivery.circular_id]))[delivery.circular_id]
     if delivery.state != "handed_over":
         delivery = await _hand_over(dispatch, delivery_id, agency_id)
-    return InboxLetter(
-        **_item(delivery, content, dispatch.settings.public_url).model_dump(),
-        dispatched_at=content.dispatched_at,
-        hand_over_grade=delivery.hand_over_grade,
-        letter=_letter(dispatch, content.letter),
-    )
+    return show_letter(dispatch, delivery, content)
 
 
 async def _own(connection: reading.Connection, delivery_id: UUID, agency_id: UUID) -> StoredDelivery:
@@ -122,6 +117,16 @@ async def _hand_over(dispatch: Resources, delivery_id: UUID, agency_id: UUID) ->
         ]
         await transitions.apply(connection, moves)
         return await _own(connection, delivery_id, agency_id)
+
+
+def show_letter(dispatch: Resources, delivery: StoredDelivery, circular: CircularContent) -> InboxLetter:
+    """The whole letter as its recipient gets it."""
+    return InboxLetter(
+        **_item(delivery, circular, dispatch.settings.public_url).model_dump(),
+        dispatched_at=circular.dispatched_at,
+        hand_over_grade=delivery.hand_over_grade,
+        letter=_letter(dispatch, circular.letter),
+    )
 
 
 def _letter(dispatch: Resources, letter: LetterSummary) -> LetterSummary:

@@ -29,10 +29,10 @@ _durations = _meter.create_histogram(
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """How the jobs of one batch are sent: a slot is held for one attempt, and calls back when the attempt counts as slow."""
+    """How the jobs of one batch are sent: a slot is held for one attempt."""
 
     send: Callable[[Job], Awaitable[Outcome]]
-    slot: Callable[[Callable[[], None]], AbstractAsyncContextManager[object]]
+    slot: Callable[[], AbstractAsyncContextManager[object]]
 
 
 class Sender(Protocol):
@@ -61,9 +61,10 @@ def dice() -> float:
     return random.random()  # noqa: S311 - no secret
 
 
-async def attempt(job: Job, session: Session, *, when_slow: Callable[[], None], stopping: asyncio.Event) -> Sent | None:
+async def attempt(job: Job, session: Session, *, when_begun: Callable[[], None], stopping: asyncio.Event) -> Sent | None:
     """Send `job` when there is a slot for it; whatever happens is an outcome. None: not sent, this worker is to stop."""
-    async with session.slot(when_slow):
+    async with session.slot():
+        when_begun()
         if stopping.is_set():
             return None
         started_at, begun = datetime.now(UTC), time.perf_counter()

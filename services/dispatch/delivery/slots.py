@@ -1,12 +1,11 @@
 """Room to send in: a request that takes long moves over to a room of its own, so that slow endpoints hold up no others."""
 
 import asyncio
-from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 
-# A request that takes longer than this many seconds counts as slow.
-SLOW_AFTER: Final = 1.0
+# A request that takes longer than so many seconds counts as slow.
+SLOW_AFTER: Final = 0.25
 
 
 class Slots:
@@ -20,15 +19,14 @@ class Slots:
         self.slow_free = slow
         self.slow_after = slow_after
 
-    def hold(self, when_slow: Callable[[], None]) -> "_Slot":
-        """A slot for the time of the block; `when_slow` is called if it moves to the slow room."""
-        return _Slot(self, when_slow)
+    def hold(self) -> "_Slot":
+        """A slot for the time of the block."""
+        return _Slot(self)
 
 
 class _Slot:
-    def __init__(self, slots: Slots, when_slow: Callable[[], None]) -> None:
+    def __init__(self, slots: Slots) -> None:
         self._slots = slots
-        self._when_slow = when_slow
         self._is_slow = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -51,4 +49,3 @@ class _Slot:
             self._slots.slow_free -= 1
             self._is_slow = True
             self._slots.quick.release()
-            self._when_slow()

@@ -1,5 +1,6 @@
 """SQL of reading: an agency's inbox, a circular's deliveries, a delivery's attempts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -21,6 +22,12 @@ GET: Final = """
 SELECT delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link, state, channel,
     attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at
 FROM deliveries WHERE delivery_id = $1
+"""
+
+GET_MANY: Final = """
+SELECT delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link, state, channel,
+    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at
+FROM deliveries WHERE delivery_id = ANY($1::uuid[])
 """
 
 OF_CIRCULAR: Final = """
@@ -106,6 +113,11 @@ async def inbox(connection: Connection, agency_id: UUID, after: UUID | None, lim
 async def get(connection: Connection, delivery_id: UUID) -> StoredDelivery | None:
     row = await connection.fetchrow(GET, delivery_id)
     return None if row is None else delivery_of(row)
+
+
+async def get_many(connection: Connection, delivery_ids: Sequence[UUID]) -> dict[UUID, StoredDelivery]:
+    found = [delivery_of(row) for row in await connection.fetch(GET_MANY, list(delivery_ids))]
+    return {delivery.address.delivery_id: delivery for delivery in found}
 
 
 async def of_circular(

@@ -11,6 +11,7 @@ from services.dispatch.delivery.decide import Again, HandedOver, LostLease, Stan
 from services.dispatch.delivery.jobs import Sent
 from services.dispatch.delivery.send import outcome_name
 from services.dispatch.outcomes import NoRoute
+from services.dispatch.store import feed
 from shared import outbox
 from shared.contracts.envelope import Event
 from shared.contracts.events import Channel, DeliveriesHandedOver, DeliveriesUndeliverable, Failure, HandOver, Secrecy
@@ -20,8 +21,8 @@ from shared.postgres import Connection, Row
 ITEMS_PER_EVENT: Final = 500
 
 STANDING: Final = """
-SELECT d.delivery_id, d.recipient_id, d.circular_id, d.agency_id, d.state, d.lease_token, d.lane, d.channel, d.step_until,
-    d.channel_attempts, d.attempts, d.lost_leases, d.acknowledged_at, d.created_at, c.secrecy, c.deadline,
+SELECT d.delivery_id, d.recipient_id, d.circular_id, c.sender_agency_id, d.agency_id, d.state, d.lease_token, d.lane, d.channel,
+    d.step_until, d.channel_attempts, d.attempts, d.lost_leases, d.acknowledged_at, d.created_at, c.secrecy, c.deadline,
     a.agency_id IS NOT NULL AS agency_known, a.email,
     e.agency_id IS NOT NULL AS has_endpoint
 FROM deliveries d JOIN circulars c ON c.circular_id = d.circular_id
@@ -120,6 +121,7 @@ class Locked:
     delivery_id: UUID
     recipient_id: UUID
     circular_id: UUID
+    sender_agency_id: UUID
     agency_id: UUID
     state: str
     lease_token: UUID | None
@@ -173,6 +175,7 @@ class Deliveries:
             delivery_id=row["delivery_id"],
             recipient_id=row["recipient_id"],
             circular_id=row["circular_id"],
+            sender_agency_id=row["sender_agency_id"],
             agency_id=row["agency_id"],
             state=row["state"],
             lease_token=row["lease_token"],
@@ -261,6 +264,12 @@ async def apply(connection: Connection, moves: Sequence[Move]) -> None:
         [columns.lost_leases for _, columns in changed],
     )
     await outbox.add(connection, "dispatch", _events(moves))
+    await feed.add(connection, [entry for move in moves if (entry := _told(move)) is not None])
+
+
+def _told(move: Move) -> feed.Entry | None:
+    delivery = move.delivery
+    return feed.of_transition(move.transition, delivery.sender_agency_id, delivery.circular_id, delivery.recipient_id)
 
 
 def _events(moves: Sequence[Move]) -> list[Event]:
