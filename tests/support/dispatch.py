@@ -14,6 +14,7 @@ from cryptography.fernet import Fernet
 
 from services.dispatch.app import Engine, create_app, open_engine
 from services.dispatch.config import DispatchSettings
+from services.dispatch.dead_letters import Redriver
 from services.dispatch.guard import Guard, GuardedResolver
 from services.dispatch.resources import Resources
 from services.dispatch.store.transitions import Deliveries
@@ -245,6 +246,8 @@ async def bench(base: Mapping[str, str], tokens: TokenIssuer, **more: str) -> As
         database = await stack.enter_async_context(
             postgres.open_database(settings.postgres_dsn.get_secret_value(), service="dispatch", pool_size=6)
         )
+        publisher = Publisher(settings.amqp_url.get_secret_value(), settings.broker_namespace, timeout=5)
+        stack.push_async_callback(publisher.close)
         resources = Resources(
             settings=settings,
             database=database,
@@ -252,9 +255,8 @@ async def bench(base: Mapping[str, str], tokens: TokenIssuer, **more: str) -> As
             signer=LinkSigner(settings.link_key.get_secret_value()),
             resolvers={"https": GuardedResolver(Guard(allowed)), "http": GuardedResolver(Guard(allowed, public=False))},
             deliveries=Deliveries(email_secret_letters=settings.dispatch_email_secret_letters),
+            redriver=Redriver(database, publisher),
         )
-        publisher = Publisher(settings.amqp_url.get_secret_value(), settings.broker_namespace, timeout=5)
-        stack.push_async_callback(publisher.close)
         assert await publisher.problem() is None, "the topology is declared"
         engine = await open_engine(stack, settings, resources, publisher)
         transport = httpx.ASGITransport(create_app(resources, tokens.verifier()))
