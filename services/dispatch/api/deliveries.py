@@ -14,6 +14,7 @@ from services.dispatch.api.failures import (
     BlameIs,
     CauseIs,
     CauseOut,
+    RecipientIs,
     RedriveMany,
     RedrivenMany,
     RedrivenOne,
@@ -92,6 +93,7 @@ async def list_deliveries(
         UUID | None, Query(description="A circular that your agency sent; without it, `state` must be given.")
     ] = None,
     state: Annotated[Literal["undeliverable"] | None, Query(description="Only those that could not be delivered.")] = None,
+    recipient_agency_id: RecipientIs = None,
     cause: CauseIs = None,
     blame: BlameIs = None,
     since: Since = None,
@@ -106,9 +108,9 @@ async def list_deliveries(
     """
     agency_id = caller.agency()
     if state is not None:
-        wanted = Wanted(agency_id, None, circular_id, since, before, symptoms_of(cause, blame))
+        wanted = Wanted(agency_id, recipient_agency_id, circular_id, since, before, symptoms_of(cause, blame))
         return await _undeliverable(dispatch, wanted, after, limit, request, response)
-    if circular_id is None or not (cause is blame is since is before is None):
+    if circular_id is None or not (recipient_agency_id is cause is blame is since is before is None):
         raise ProblemError(
             REQUEST_INVALID,
             errors=[FieldError("/query/state", "missing", "give circular_id alone, or state=undeliverable with conditions")],

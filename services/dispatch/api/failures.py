@@ -42,6 +42,7 @@ Why = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500), A
 Limit = Annotated[int, Field(ge=1, le=MOST_REDRIVEN, description="Most in one call; `remaining` tells how many are left.")]
 
 CauseIs = Annotated[CauseCode | None, Query(description="Only those of this cause (docs/repair.md).")]
+RecipientIs = Annotated[UUID | None, Query(description="Only letters to this agency.")]
 BlameIs = Annotated[Blame | None, Query(description="Only those that this side can mend.")]
 Since = Annotated[Moment | None, Query(alias="from", description="Only those that failed then or later.")]
 Before = Annotated[Moment | None, Query(alias="to", description="Only those that failed before.")]

@@ -15,6 +15,7 @@ from services.dispatch.api.failures import (
     CauseIs,
     CauseOut,
     OperatorsRedriveMany,
+    RecipientIs,
     RedrivenMany,
     RedrivenOne,
     Since,
@@ -31,7 +32,6 @@ from shared.pages import Page, page_of, read_timed_cursor, timed_key
 router = APIRouter(prefix="/v1/repair/deliveries", tags=["repair"])
 
 SenderIs = Annotated[UUID | None, Query(description="Only letters that this agency sent.")]
-RecipientIs = Annotated[UUID | None, Query(description="Only letters to this agency.")]
 CircularIs = Annotated[UUID | None, Query(description="Only those of this circular.")]
 
 
