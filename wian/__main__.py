@@ -11,11 +11,13 @@ from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
+from wian import repair
 from wian.embedded.errors import EmbeddedServerError
 
 INTERRUPTED: Final = 130
 
 app = App(name="wian", help="Wian (เวียน): official circulars go round, and the sender knows who has received them.")
+app.command(repair.app)
 
 
 @app.command

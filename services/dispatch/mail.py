@@ -18,6 +18,7 @@ from services.dispatch.delivery.jobs import CircularContent, Job
 from services.dispatch.delivery.send import Session
 from services.dispatch.mail_message import File, compose
 from services.dispatch.outcomes import Delivered, NoRoute, Outcome, Refused, RetryLater, answer_text
+from services.dispatch.reasons import Reason
 from shared import telemetry
 
 ACCEPTED: Final = 250
@@ -167,6 +168,6 @@ def unreachable(error: BaseException) -> Outcome:
     return RetryLater("mail_server_unreachable", answer=answer_text(f"{type(error).__name__}: {error}"))
 
 
-def _by_code(reason: str, code: int, message: str) -> Outcome:
+def _by_code(reason: Reason, code: int, message: str) -> Outcome:
     text = answer_text(message)
     return Refused(reason, code, text) if code >= 500 else RetryLater(reason, code, text)

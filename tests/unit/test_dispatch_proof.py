@@ -9,6 +9,7 @@ from standardwebhooks.webhooks import Webhook
 
 from services.dispatch.outcomes import Delivered, Gone, Outcome, Refused, RetryLater
 from services.dispatch.proof import Proven, Unproven, by_challenge, by_handshake
+from services.dispatch.reasons import http_reason
 from services.dispatch.remedies import remedy_for
 from services.dispatch.signatures import keyring, new_secret, sign
 
@@ -45,7 +46,7 @@ def test_only_the_header_that_names_us_is_consent(headers: dict[str, str], statu
         (Delivered(200), b"[" * 4096, Unproven("challenge_unanswered", 200)),
         (Delivered(200), b'{"challenge": "\\ud800"}', Unproven("challenge_unanswered", 200)),
         (Delivered(204), b"", Unproven("challenge_unanswered", 204)),
-        (Refused("http_404", 404, "no"), b'{"challenge": "abc"}', Unproven("http_404", 404, "no")),
+        (Refused(http_reason(404), 404, "no"), b'{"challenge": "abc"}', Unproven("http_404", 404, "no")),
         (Gone(410), b'{"challenge": "abc"}', Unproven("http_410", 410)),
         (RetryLater("timeout"), b"", Unproven("timeout")),
     ],
