@@ -57,6 +57,8 @@ from shared.web import DatabaseProbe
 EVENTS_PREFETCH: Final = 8
 DEAD_LETTERS_PREFETCH: Final = 8
 ATTACHMENT_TIMEOUT: Final = 20.0
+# Workers renew after a third of the lease; the rest is for one that comes late.
+RENEWAL_SHARE: Final = 0.5
 
 # Every route asks for a token.
 PUBLIC_ROUTES: Final[frozenset[str]] = frozenset()
@@ -162,6 +164,7 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
         batch_size=settings.dispatch_batch_size,
         publish_lease=timedelta(seconds=settings.publish_timeout + LEASE_MARGIN),
         queue_lease=timedelta(seconds=settings.dispatch_queue_lease),
+        renewal=timedelta(seconds=settings.dispatch_lease * RENEWAL_SHARE),
         poll_interval=settings.dispatch_poll_interval,
         limits=Limits(settings.dispatch_agency_in_flight, settings.dispatch_agency_per_second),
     )
