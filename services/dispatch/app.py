@@ -1,5 +1,6 @@
 """Wiring of dispatch: what it opens, its application, its workers and probes."""
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -32,7 +33,9 @@ from services.dispatch.delivery.send import Sender
 from services.dispatch.delivery.slots import Slots
 from services.dispatch.flow import Limits
 from services.dispatch.guard import Guard, GuardedResolver
-from services.dispatch.mail import MailSender, MailServer
+from services.dispatch.mail import Identity, MailSender
+from services.dispatch.mail_limits import DomainLimits, Domains
+from services.dispatch.mail_pool import MailPool, MailServer
 from services.dispatch.observer import Observer
 from services.dispatch.resources import Resources
 from services.dispatch.scheduler import Pace, Scheduler
@@ -179,7 +182,7 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
         )
 
     webhooks = resources.webhooks
-    mail = await _open_mail(stack, settings, resources.signer)
+    mail_lanes = await _open_mail(stack, settings, resources.signer)
 
     def webhook_lane() -> Sender:
         return webhooks.lane(Slots(settings.dispatch_concurrency, settings.dispatch_slow_concurrency))
@@ -187,12 +190,13 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
     return Engine(
         scheduler=Scheduler(database, publisher, found, policy, pace),
         handlers={(lane, Channel.WEBHOOK): handler(webhook_lane()) for lane in Lane}
-        | {(lane, Channel.EMAIL): handler(mail) for lane in Lane},
+        | {(lane, Channel.EMAIL): handler(mail) for lane, mail in mail_lanes.items()},
         consumers=Consumers(resources.signer, found, policy, email_secret_letters=settings.dispatch_email_secret_letters),
     )
 
 
-async def _open_mail(stack: AsyncExitStack, settings: DispatchSettings, signer: LinkSigner) -> MailSender:
+async def _open_mail(stack: AsyncExitStack, settings: DispatchSettings, signer: LinkSigner) -> dict[Lane, MailSender]:
+    """The lanes' senders: connections of their own, so that a long list takes none from an urgent letter; domains in common."""
     http = await stack.enter_async_context(httpx.AsyncClient(timeout=ATTACHMENT_TIMEOUT))
     reader = AttachmentReader(
         http, signer, settings.dispatch_internal_url or settings.public_url, settings.dispatch_email_attach_limit
@@ -206,7 +210,16 @@ async def _open_mail(stack: AsyncExitStack, settings: DispatchSettings, signer: 
         password=None if password is None else password.get_secret_value(),
         timeout=settings.dispatch_smtp_timeout,
     )
-    return MailSender(server, reader, sender=settings.dispatch_mail_from, public_url=settings.public_url)
+    identity = Identity(settings.dispatch_mail_from, settings.public_url, settings.dkim_signer, settings.return_paths)
+    limits = DomainLimits(settings.dispatch_mail_domain_in_flight, settings.dispatch_mail_domain_per_minute)
+    domains = Domains(limits, clock=time.monotonic)
+
+    def lane_sender() -> MailSender:
+        pool = MailPool(server, idle=settings.dispatch_smtp_idle)
+        stack.push_async_callback(pool.close)
+        return MailSender(pool, settings.dispatch_smtp_connections, identity=identity, reader=reader, domains=domains)
+
+    return {lane: lane_sender() for lane in Lane}
 
 
 def _publisher(stack: AsyncExitStack, settings: DispatchSettings) -> Publisher:

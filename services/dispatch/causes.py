@@ -145,7 +145,7 @@ MAILBOX_REFUSED: Final = Cause(
     "ไม่มีตู้อีเมลนี้ หรือตู้อีเมลไม่รับ",
     "Correct the agency's e-mail address, or let it empty its mailbox; then redrive.",
     "แก้ไขอีเมลของหน่วยงานผู้รับ หรือให้เคลียร์พื้นที่ตู้อีเมล แล้วสั่งส่งใหม่",
-    frozenset({"recipient_refused"}),
+    frozenset({"recipient_refused", "mailbox_needs_smtputf8"}),
 )
 MAIL_REFUSED: Final = Cause(
     "mail_refused",
@@ -154,7 +154,7 @@ MAIL_REFUSED: Final = Cause(
     "เซิร์ฟเวอร์อีเมลปฏิเสธข้อความ",
     "The recipient's mail server admits mail of the exchange; then redrive.",
     "ให้ผู้ดูแลอีเมลของผู้รับอนุญาตอีเมลจากระบบเวียน แล้วสั่งส่งใหม่",
-    frozenset({"mail_refused"}),
+    frozenset({"mail_refused", "mail_too_large"}),
 )
 OWN_MAIL_SERVER: Final = Cause(
     "own_mail_server",

@@ -11,10 +11,13 @@ from cryptography.fernet import Fernet
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from services.dispatch.ladder import LADDER, is_mailbox
+from services.dispatch.ladder import LADDER
+from services.dispatch.mail_signature import DkimSigner
 from services.dispatch.retry import LanePolicy, Policy
+from services.dispatch.return_path import ReturnPaths
 from services.dispatch.steps import StepLimits
 from shared.contracts.topology import Lane
+from shared.mailboxes import in_ascii_domain, is_mailbox
 from shared.settings import ServiceSettings
 
 MINUTE: Final = 60.0
@@ -31,6 +34,9 @@ PHASES: Final = (
     "dispatch_send_timeout",
     "dispatch_first_byte_timeout",
 )
+
+# Labels of the name system.
+SELECTOR_PATTERN: Final = r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -205,7 +211,37 @@ class DispatchSettings(ServiceSettings):
     dispatch_smtp_timeout: Annotated[float, Field(gt=0)] = Field(
         default=20.0, description="Seconds to wait for each answer of the mail server."
     )
+    dispatch_smtp_connections: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=4,
+        description="Most connections to the mail server that one worker keeps, for each lane; each carries many mails.",
+    )
+    dispatch_smtp_idle: Annotated[float, Field(gt=0)] = Field(
+        default=30.0, description="Seconds after which a connection to the mail server that carries nothing is closed."
+    )
+    dispatch_mail_domain_in_flight: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=2,
+        description="Most mails to one recipient domain that one worker sends at a time, so that a slow domain holds up no others; "
+        "fewer than the connections.",
+    )
+    dispatch_mail_domain_per_minute: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        default=None, description="Most mails a minute from one worker to one recipient domain; none: no such limit."
+    )
     dispatch_mail_from: str = Field(default="saraban@wian.invalid", description="Sender address of outgoing mail.")
+    dispatch_dkim_key: SecretStr | None = Field(
+        default=None,
+        description="RSA key (PEM, 2048 bits or more, no password) that signs outgoing mail (DKIM); none: it is not signed here.",
+    )
+    dispatch_dkim_selector: str | None = Field(
+        default=None, pattern=SELECTOR_PATTERN, description="Selector under which the DNS has the DKIM key's public half."
+    )
+    dispatch_dkim_domain: str | None = Field(
+        default=None, description="Domain that signs; the domain of the sender address, or one above it. None: that domain."
+    )
+    dispatch_bounce_domain: str | None = Field(
+        default=None,
+        description="Domain whose mail comes to the bounce listener: each mail then has a return path of its own there. None: bounces "
+        "go to the sender address, and nobody reads them here.",
+    )
     dispatch_email_attach_limit: Annotated[int, Field(ge=0)] = Field(
         default=5 * 1024 * 1024, description="PDF files are attached to the mail when they have no more bytes together than this."
     )
@@ -224,8 +260,9 @@ class DispatchSettings(ServiceSettings):
     @field_validator("dispatch_mail_from")
     @classmethod
     def _sender_is_a_mailbox(cls, value: str) -> str:
-        if not is_mailbox(value):
-            raise ValueError("WIAN_DISPATCH_MAIL_FROM must be an address such as saraban@example.go.th")
+        # Every server on the way must be able to write to it.
+        if not (value.isascii() and is_mailbox(value)):
+            raise ValueError("WIAN_DISPATCH_MAIL_FROM must be an ASCII address such as saraban@example.go.th")
         return value
 
     @model_validator(mode="after")
@@ -248,6 +285,7 @@ class DispatchSettings(ServiceSettings):
                     f"WIAN_DISPATCH_STEP_LIMITS{suffix} must list seconds from above 0 to a year for webhook, e-mail, inbox and paper"
                 )
         self._transport_relations_hold()
+        self._mail_relations_hold()
         if self.dispatch_lease < max(self.dispatch_request_timeout, self.dispatch_smtp_timeout) + LEASE_MARGIN:
             raise ValueError(
                 f"WIAN_DISPATCH_LEASE must be at least {LEASE_MARGIN:g} s longer than WIAN_DISPATCH_REQUEST_TIMEOUT and "
@@ -272,6 +310,45 @@ class DispatchSettings(ServiceSettings):
             raise ValueError("WIAN_DISPATCH_CLIENT_KEY_PASSWORD needs WIAN_DISPATCH_CLIENT_CERTIFICATE")
         if self.dispatch_egress_proxy is not None and not _is_proxy(self.dispatch_egress_proxy.get_secret_value()):
             raise ValueError("WIAN_DISPATCH_EGRESS_PROXY must be http://host:port or https://host:port, without a path")
+
+    def _mail_relations_hold(self) -> None:
+        if self.dispatch_mail_domain_in_flight > self.dispatch_smtp_connections:
+            raise ValueError("WIAN_DISPATCH_MAIL_DOMAIN_IN_FLIGHT must not exceed WIAN_DISPATCH_SMTP_CONNECTIONS")
+        if (self.dispatch_dkim_key is None) != (self.dispatch_dkim_selector is None):
+            raise ValueError("WIAN_DISPATCH_DKIM_KEY and WIAN_DISPATCH_DKIM_SELECTOR need each other")
+        if self.dispatch_dkim_domain is not None:
+            if self.dispatch_dkim_key is None:
+                raise ValueError("WIAN_DISPATCH_DKIM_DOMAIN needs WIAN_DISPATCH_DKIM_KEY")
+            if not f".{self._mail_domain}".endswith(f".{self.dispatch_dkim_domain.lower()}"):
+                raise ValueError("WIAN_DISPATCH_DKIM_DOMAIN must be the domain of WIAN_DISPATCH_MAIL_FROM, or one above it")
+        try:
+            _ = self.dkim_signer
+        except ValueError as error:
+            raise ValueError(f"WIAN_DISPATCH_DKIM_KEY: {error}") from None
+        if self.dispatch_bounce_domain is not None and not is_mailbox(f"bounces@{self.dispatch_bounce_domain}"):
+            raise ValueError("WIAN_DISPATCH_BOUNCE_DOMAIN must be a domain such as bounces.example.go.th")
+
+    @property
+    def _mail_domain(self) -> str:
+        return self.dispatch_mail_from.rpartition("@")[2].lower()
+
+    @property
+    def dkim_signer(self) -> DkimSigner | None:
+        """What signs outgoing mail; None when it is not signed here."""
+        if self.dispatch_dkim_key is None or self.dispatch_dkim_selector is None:
+            return None
+        domain = self.dispatch_dkim_domain or self._mail_domain
+        return DkimSigner.open(
+            self.dispatch_dkim_key.get_secret_value(), selector=self.dispatch_dkim_selector, domain=domain.lower()
+        )
+
+    @property
+    def return_paths(self) -> ReturnPaths | None:
+        """Where bounces come back to; None when nobody reads them here."""
+        if self.dispatch_bounce_domain is None:
+            return None
+        domain = in_ascii_domain(f"@{self.dispatch_bounce_domain}").removeprefix("@")
+        return ReturnPaths(self.link_key.get_secret_value(), domain)
 
     @property
     def secret_keys(self) -> tuple[str, ...]:

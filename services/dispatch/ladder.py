@@ -1,18 +1,14 @@
 """The ladder of channels: which way a letter goes to an agency, and which way is next."""
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
 from shared.contracts.events import Channel, HandOverGrade, Secrecy, Speed
 from shared.contracts.topology import Lane
+from shared.mailboxes import is_mailbox
 
 LADDER: Final = (Channel.WEBHOOK, Channel.EMAIL, Channel.INBOX, Channel.PAPER)
 BULK_RECIPIENTS: Final = 5000
-
-# The addr-spec of RFC 5322 without quoted strings and comments: what official mailboxes look like.
-_MAILBOX: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
-_MAILBOX_MAX_LENGTH: Final = 254
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +17,6 @@ class Routes:
 
     webhook: bool
     email: bool
-
-
-def is_mailbox(address: str) -> bool:
-    """Whether mail may be addressed to `address`: one line, one address."""
-    return len(address) <= _MAILBOX_MAX_LENGTH and _MAILBOX.fullmatch(address) is not None
 
 
 def routes_to(*, has_endpoint: bool, email: str | None, secrecy: Secrecy, email_secret_letters: bool) -> Routes:

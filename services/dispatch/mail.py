@@ -1,150 +1,188 @@
-"""SMTP out: one connection for a batch of mails, and what each answer of the mail server means."""
+"""SMTP out: who may go now, which connection carries it, and what each answer of the mail server means."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import time
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal, assert_never
+from typing import Final
 from uuid import UUID
 
 import aiosmtplib
-import structlog
 from opentelemetry.trace import SpanKind
 from opentelemetry.util.types import AttributeValue
 
 from services.dispatch.attachments import AttachmentReader
 from services.dispatch.delivery.jobs import CircularContent, Job
 from services.dispatch.delivery.send import Session
+from services.dispatch.mail_limits import SHORTEST_DEFERRAL, Domains
 from services.dispatch.mail_message import File, compose
-from services.dispatch.outcomes import Delivered, NoRoute, Outcome, Refused, RetryLater, answer_text
+from services.dispatch.mail_pool import FAILURES, ConnectError, MailPool
+from services.dispatch.mail_signature import DkimSigner
+from services.dispatch.outcomes import Deferred, Delivered, NoRoute, Outcome, Refused, RetryLater, answer_text
 from services.dispatch.reasons import Reason
+from services.dispatch.return_path import ReturnPaths
 from shared import telemetry
+from shared.mailboxes import domain_of, in_ascii_domain
 
 ACCEPTED: Final = 250
-
-log = structlog.stdlib.get_logger(__name__)
+TOO_LARGE: Final = 552
+# Of so many circulars of one batch the files are kept in memory; a batch mostly holds one.
+CIRCULARS_KEPT: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class MailServer:
-    """Where mail is handed in, and as whom."""
+class Identity:
+    """As whom mail goes out: From, the signature of its domain, and where bounces come back to. None: off."""
 
-    host: str
-    port: int
-    tls: Literal["auto", "starttls", "tls", "none"]
-    username: str | None
-    password: str | None
-    timeout: float
+    sender: str
+    public_url: str
+    signer: DkimSigner | None
+    return_paths: ReturnPaths | None
+
+    def return_path(self, delivery_id: UUID) -> str:
+        return self.sender if self.return_paths is None else self.return_paths.of(delivery_id)
 
 
 class MailSender:
-    """Sends mails; each batch has a connection of its own."""
+    """One lane's way of sending mail: at most `connections` at a time, whose connections outlive the batches."""
 
-    def __init__(self, server: MailServer, reader: AttachmentReader, *, sender: str, public_url: str) -> None:
-        self._server = server
-        self._reader = reader
-        self._sender = sender
-        self._public_url = public_url
+    def __init__(
+        self, pool: MailPool, connections: int, *, identity: Identity, reader: AttachmentReader, domains: Domains
+    ) -> None:
+        self.pool = pool
+        self.slots = asyncio.Semaphore(connections)
+        self.identity = identity
+        self.reader = reader
+        self.domains = domains
 
     @asynccontextmanager
     async def session(self) -> AsyncGenerator[Session]:
-        batch = _MailBatch(self._server, self._reader, self._sender, self._public_url)
-        try:
-            # SMTP is one conversation: one mail after the other.
-            turn = asyncio.Semaphore(1)
-            yield Session(batch.send, lambda: turn)
-        finally:
-            await batch.close()
+        batch = _MailBatch(self)
+        yield Session(batch.send, batch.turn)
 
 
 class _MailBatch:
-    def __init__(self, server: MailServer, reader: AttachmentReader, sender: str, public_url: str) -> None:
-        self._server = server
-        self._reader = reader
+    def __init__(self, sender: MailSender) -> None:
         self._sender = sender
-        self._public_url = public_url
-        self._client: aiosmtplib.SMTP | None = None
-        self._files: dict[UUID, tuple[File, ...]] = {}
+        self._identity = sender.identity
+        self._files: OrderedDict[UUID, tuple[File, ...]] = OrderedDict()
+        self._reading = asyncio.Lock()
+        self._sent_back: dict[UUID, float] = {}
         # A server that cannot be reached is not tried again for each mail of the batch: that would take its time-out every time.
         self._no_connection: Outcome | None = None
+
+    @asynccontextmanager
+    async def turn(self, job: Job) -> AsyncGenerator[None]:
+        """A place at the recipient's domain, and then one of the connections: whoever waits for the first holds none of the others."""
+        domain = None if job.email is None else domain_of(job.email)
+        if domain is None:
+            yield
+            return
+        after = await self._sender.domains.enter(domain)
+        if after is not None:
+            self._sent_back[job.address.delivery_id] = after
+            yield
+            return
+        begun = time.monotonic()
+        try:
+            async with self._sender.slots:
+                begun = time.monotonic()
+                yield
+        finally:
+            self._sender.domains.leave(domain, time.monotonic() - begun)
 
     async def send(self, job: Job) -> Outcome:
         if job.email is None:
             return NoRoute("the agency has no mailbox that this letter may go to")
+        after = self._sent_back.pop(job.address.delivery_id, None)
+        if after is not None:
+            return Deferred("the limit of mails to this domain is reached", after)
         if self._no_connection is not None:
             return self._no_connection
-        message = compose(
-            job,
-            to=job.email,
-            sender=self._sender,
-            public_url=self._public_url,
-            files=await self._files_of(job.circular),
-            now=datetime.now(UTC),
-        )
+        files = await self._files_of(job.circular)
         attributes: dict[str, AttributeValue] = {
-            "server.address": self._server.host,
+            "server.address": self._sender.pool.server.host,
             "wian.delivery_id": str(job.address.delivery_id),
         }
         with telemetry.span("send mail", kind=SpanKind.CLIENT, parent=job.circular.traceparent, attributes=attributes):
             try:
-                client = await self._connected()
-                _, answer = await client.sendmail(self._sender, [job.email], message)
-                return Delivered(ACCEPTED, answer_text(answer))
-            except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-                outcome = self._no_connection or outcome_of(error)
-                if not isinstance(error, aiosmtplib.SMTPRecipientsRefused | aiosmtplib.SMTPDataError):
-                    await self.close()
-                return outcome
+                async with self._sender.pool.connection() as client:
+                    return await self._hand_in(client, job, in_ascii_domain(job.email), files)
+            except ConnectError as error:
+                if self._sender.pool.in_use:
+                    # It talks to us, and lets no more in: fewer connections than the setting says.
+                    return Deferred("the mail server takes no more connections", SHORTEST_DEFERRAL)
+                self._no_connection = unreachable(error.cause)
+                return self._no_connection
+            except FAILURES as error:
+                return outcome_of(error)
+
+    async def _hand_in(self, client: aiosmtplib.SMTP, job: Job, to: str, files: Sequence[File]) -> Outcome:
+        """Send over `client`; raises for what leaves it in doubt whether the connection is of further use."""
+        if not to.isascii() and not client.supports_extension("smtputf8"):
+            return Refused("mailbox_needs_smtputf8", answer="the mail server cannot write to a mailbox in this script (SMTPUTF8)")
+        message = await self._written(job, to, files)
+        limit = size_limit(client)
+        if files and limit is not None and len(message) > limit:
+            files, message = (), await self._written(job, to, ())
+        try:
+            return await self._transmit(client, job, to, message)
+        except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as error:
+            if not files or not is_too_large(error):
+                return outcome_of(error)
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            return outcome_of(error)
+        try:
+            return await self._transmit(client, job, to, await self._written(job, to, ()))
+        except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError, aiosmtplib.SMTPRecipientsRefused) as error:
+            return outcome_of(error)
+
+    async def _transmit(self, client: aiosmtplib.SMTP, job: Job, to: str, message: bytes) -> Outcome:
+        options = [] if to.isascii() else ["SMTPUTF8"]
+        wishes: list[str] = []
+        if self._identity.return_paths is not None and client.supports_extension("dsn"):
+            # A bounce needs no copy of the letter, and nobody need write that a letter came: that would be no acknowledgment.
+            options.append("RET=HDRS")
+            wishes.append("NOTIFY=FAILURE,DELAY")
+        path = self._identity.return_path(job.address.delivery_id)
+        _, answer = await client.sendmail(path, [to], message, mail_options=options, rcpt_options=wishes)
+        return Delivered(ACCEPTED, answer_text(answer))
+
+    async def _written(self, job: Job, to: str, files: Sequence[File]) -> bytes:
+        """The signed message; in a thread, since files are encoded and hashed."""
+
+        def write() -> bytes:
+            identity = self._identity
+            message = compose(
+                job, to=to, sender=identity.sender, public_url=identity.public_url, files=files, now=datetime.now(UTC)
+            )
+            return message if identity.signer is None else identity.signer.sign(message)
+
+        return await asyncio.to_thread(write)
 
     async def _files_of(self, circular: CircularContent) -> tuple[File, ...]:
-        if circular.circular_id not in self._files:
-            self._files[circular.circular_id] = await self._reader.read(circular.letter.attachments)
-        return self._files[circular.circular_id]
-
-    async def _connected(self) -> aiosmtplib.SMTP:
-        if self._client is not None and self._client.is_connected:
-            return self._client
-        client = aiosmtplib.SMTP(
-            hostname=self._server.host,
-            port=self._server.port,
-            timeout=self._server.timeout,
-            use_tls=self._server.tls == "tls",
-            start_tls=start_tls(self._server.tls),
-            username=self._server.username,
-            password=self._server.password,
-        )
-        try:
-            await client.connect()
-        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            self._no_connection = unreachable(error)
-            client.close()
-            raise
-        self._client = client
-        return client
-
-    async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is None or not client.is_connected:
-            return
-        try:
-            await client.quit()
-        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            log.info("mail server was gone before the goodbye", error=repr(error))
-            client.close()
+        if not circular.letter.attachments:
+            return ()
+        async with self._reading:
+            if circular.circular_id not in self._files:
+                self._files[circular.circular_id] = await self._sender.reader.read(circular.letter.attachments)
+            if len(self._files) > CIRCULARS_KEPT:
+                self._files.popitem(last=False)
+            return self._files[circular.circular_id]
 
 
-def start_tls(mode: Literal["auto", "starttls", "tls", "none"]) -> bool | None:
-    """Aiosmtplib's reading of our setting: None upgrades when the server offers it."""
-    match mode:
-        case "auto":
-            return None
-        case "starttls":
-            return True
-        case "tls" | "none":
-            return False
-        case _:
-            assert_never(mode)
+def size_limit(client: aiosmtplib.SMTP) -> int | None:
+    """The most bytes that the server takes in one message (RFC 1870); None when it names no limit."""
+    limit = client.esmtp_extensions.get("size", "").strip()
+    return int(limit) if limit.isdecimal() and int(limit) > 0 else None
+
+
+def is_too_large(error: aiosmtplib.SMTPResponseException) -> bool:
+    """Whether the server says that the message is too large for it, by code or by enhanced code (RFC 3463)."""
+    return error.code == TOO_LARGE or error.message.startswith(("5.3.4", "5.2.3"))
 
 
 def outcome_of(error: BaseException) -> Outcome:
@@ -155,6 +193,8 @@ def outcome_of(error: BaseException) -> Outcome:
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
         return _by_code("recipient_refused", error.recipients[0].code, error.recipients[0].message)
     if isinstance(error, aiosmtplib.SMTPAuthenticationError | aiosmtplib.SMTPSenderRefused | aiosmtplib.SMTPConnectResponseError):
+        if isinstance(error, aiosmtplib.SMTPSenderRefused) and is_too_large(error):
+            return Refused("mail_too_large", error.code, answer_text(error.message))
         return RetryLater("mail_server_refuses_us", error.code, answer_text(error.message))
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return _by_code("mail_refused", error.code, error.message)

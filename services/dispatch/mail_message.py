@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address as MailAddress
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Final
@@ -64,10 +64,14 @@ def one_line(text: str) -> str:
 
 
 def compose(job: Job, *, to: str, sender: str, public_url: str, files: Sequence[File], now: datetime) -> bytes:
-    """The whole message, in 7-bit form. Its Message-ID names the delivery, so a second copy shows as such."""
-    message = EmailMessage(policy=SMTP)
-    message["From"] = MailAddress(display_name=one_line(job.circular.sender_name_th), addr_spec=sender)
-    message["To"] = MailAddress(display_name=one_line(job.address.title), addr_spec=to)
+    """The whole message. Its Message-ID names the delivery, so a second copy shows as such.
+
+    It is in 7-bit form, unless `to` is not: then its headers are UTF-8, for a server that offers SMTPUTF8. It asks no machine
+    for an answer (Auto-Submitted), and says nothing of lists: it is a letter to one office.
+    """
+    message = EmailMessage(policy=SMTP if to.isascii() else SMTPUTF8)
+    message["From"] = _mailbox(job.circular.sender_name_th, sender)
+    message["To"] = _mailbox(job.address.title, to)
     message["Subject"] = subject_of(job)
     message["Date"] = format_datetime(now)
     message["Message-ID"] = f"<{job.address.delivery_id}@{sender.rpartition('@')[2]}>"
@@ -80,6 +84,11 @@ def compose(job: Job, *, to: str, sender: str, public_url: str, files: Sequence[
             file.content, maintype="application", subtype="pdf", filename=one_line(file.link.file_name), cte="base64"
         )
     return message.as_bytes()
+
+
+def _mailbox(name: str, mailbox: str) -> MailAddress:
+    username, _, domain = mailbox.rpartition("@")
+    return MailAddress(display_name=one_line(name), username=username, domain=domain)
 
 
 def _values(job: Job, public_url: str) -> dict[str, object]:

@@ -50,7 +50,20 @@ class NoRoute:
     reason: str
 
 
-Outcome = Delivered | RetryLater | Refused | Gone | NoRoute
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Nothing was tried: a limit of our own is reached, and it is worth another look in `after` seconds."""
+
+    reason: str
+    after: float
+
+
+Outcome = Delivered | RetryLater | Refused | Gone | NoRoute | Deferred
+
+
+def was_tried(outcome: Outcome) -> bool:
+    """Whether an attempt was made: then it is logged, counts towards the budget, and says something about the endpoint."""
+    return not isinstance(outcome, NoRoute | Deferred)
 
 
 def answer_text(raw: bytes | str) -> str:

@@ -163,7 +163,7 @@ class WebhookLane:
     """The webhooks of one lane."""
 
     def __init__(self, sender: WebhookSender, slots: Slots) -> None:
-        self._session = Session(sender.send, slots.hold)
+        self._session = Session(sender.send, lambda _job: slots.hold())
 
     @asynccontextmanager
     async def session(self) -> AsyncGenerator[Session]:

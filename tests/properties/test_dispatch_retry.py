@@ -26,7 +26,7 @@ from services.dispatch.delivery.decide import (
     without_sending,
 )
 from services.dispatch.ladder import LADDER, Routes, first_channel
-from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater
+from services.dispatch.outcomes import Deferred, Delivered, Gone, NoRoute, Outcome, Refused, RetryLater, was_tried
 from services.dispatch.reasons import http_reason
 from services.dispatch.retry import JITTER, LONGEST_REQUESTED_PAUSE, LanePolicy, Policy, wait_before_retry
 from services.dispatch.steps import SHORTEST_STEPS, StepLimits, step_end, step_length
@@ -46,6 +46,7 @@ failures = st.one_of(
     st.just(Gone(410)),
     st.just(NoRoute("none")),
 )
+deferrals = st.floats(min_value=0, max_value=60).map(lambda after: Deferred("over a limit", after))
 routes = st.builds(Routes, webhook=st.booleans(), email=st.booleans())
 spans = st.timedeltas(min_value=timedelta(seconds=1), max_value=timedelta(days=60))
 limits = st.builds(StepLimits, webhook=spans, email=spans, inbox=spans, paper=spans)
@@ -101,7 +102,7 @@ def test_all_steps_together_leave_paper_a_part_of_the_time_until_the_deadline(bo
     st.integers(min_value=0, max_value=12),
     deadlines,
     st.none() | st.just(NOW - timedelta(hours=1)),
-    failures | st.just(Delivered(204)),
+    failures | deferrals | st.just(Delivered(204)),
     dice,
 )
 def test_every_outcome_leads_on_or_to_an_end(
@@ -187,10 +188,10 @@ class DeliveryMachine(RuleBasedStateMachine):
         return without_sending(self.standing, agency_known=self.known, created_at=NOW, policy=self.policy, now=self.now)
 
     @precondition(lambda self: self.ended is None and self.leased)
-    @rule(outcome=failures | st.just(Delivered(204)), number=dice)
+    @rule(outcome=failures | deferrals | st.just(Delivered(204)), number=dice)
     def send(self, outcome: Outcome, number: float) -> None:
         transition = decide(outcome, self.standing, self.policy, self.now, number)
-        self.follow(transition, tried=not isinstance(outcome, NoRoute))
+        self.follow(transition, tried=was_tried(outcome))
 
     @precondition(lambda self: self.ended is None and self.leased)
     @rule()

@@ -104,11 +104,28 @@ class MailSink:
 
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
+        self.raw: list[bytes] = []
+        self.senders: list[str | None] = []
         self.recipients: list[str] = []
+        self.busy: dict[str, int] = defaultdict(int)
+        self.most_busy: dict[str, int] = defaultdict(int)
+        self.gates: dict[str, asyncio.Event] = {}
         self.answers: deque[str] = deque()
         self.recipient_answers: deque[str] = deque()
         self.connections = 0
         self.port = 0
+        self._open: list[SMTP] = []
+
+    def hang_up(self) -> None:
+        """End every connection without a word."""
+        for connection in self._open:
+            if connection.transport is not None:
+                connection.transport.close()
+        self._open.clear()
+
+    @property
+    def open_connections(self) -> int:
+        return sum(connection.transport is not None for connection in self._open)
 
     async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]) -> str:  # noqa: N802 - the server's name
         if self.recipient_answers:
@@ -117,24 +134,38 @@ class MailSink:
         return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - the server's name
+        domain = str(envelope.rcpt_tos[0]).rpartition("@")[2]
+        self.busy[domain] += 1
+        self.most_busy[domain] = max(self.most_busy[domain], self.busy[domain])
+        try:
+            if domain in self.gates:
+                await self.gates[domain].wait()
+            return self._take(envelope)
+        finally:
+            self.busy[domain] -= 1
+
+    def _take(self, envelope: Envelope) -> str:
         if self.answers:
             return self.answers.popleft()
         content = envelope.content
         assert isinstance(content, bytes)
+        self.raw.append(content)
+        self.senders.append(envelope.mail_from)
         self.messages.append(BytesParser(EmailMessage, policy=SMTP_POLICY).parsebytes(content))
         self.recipients += [str(address) for address in envelope.rcpt_tos]
         return "250 taken"
 
 
 @asynccontextmanager
-async def mail_sink() -> AsyncGenerator[MailSink]:
-    """A mail server on the loopback interface."""
+async def mail_sink(**options: Any) -> AsyncGenerator[MailSink]:
+    """A mail server on the loopback interface; `options` are aiosmtpd's."""
     sink = MailSink()
     loop = asyncio.get_running_loop()
 
     def protocol() -> SMTP:
         sink.connections += 1
-        return SMTP(sink, loop=loop)
+        sink._open.append(SMTP(sink, loop=loop, **options))
+        return sink._open[-1]
 
     server = await loop.create_server(protocol, "127.0.0.1", 0)
     sink.port = server.sockets[0].getsockname()[1]

@@ -26,11 +26,12 @@ from services.dispatch.delivery.decide import (
     sent_on_paper,
     without_sending,
 )
-from services.dispatch.ladder import Routes, first_channel, grade_of, is_mailbox, lane_of, next_channel, routes_to
+from services.dispatch.ladder import Routes, first_channel, grade_of, lane_of, next_channel, routes_to
 from services.dispatch.mail import outcome_of as mail_outcome
-from services.dispatch.mail import start_tls, unreachable
+from services.dispatch.mail import unreachable
 from services.dispatch.mail_message import one_line
-from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater, answer_text
+from services.dispatch.mail_pool import start_tls
+from services.dispatch.outcomes import Deferred, Delivered, Gone, NoRoute, Outcome, Refused, RetryLater, answer_text
 from services.dispatch.reasons import http_reason
 from services.dispatch.retry import LanePolicy, Policy
 from services.dispatch.signatures import is_usable, new_secret
@@ -39,6 +40,7 @@ from services.dispatch.transport import Answer, outcome_of, retry_after_seconds
 from services.dispatch.vault import SecretLost, Vault
 from shared.contracts.events import Channel, HandOverGrade, Secrecy, Speed
 from shared.contracts.topology import Lane
+from shared.mailboxes import domain_of, in_ascii_domain, is_mailbox
 
 NOW = datetime(2026, 11, 9, 9, 0, tzinfo=UTC)
 LIMITS = StepLimits(timedelta(hours=1), timedelta(hours=2), timedelta(days=30), timedelta(days=60))
@@ -96,11 +98,40 @@ def test_secret_letters_go_by_mail_only_when_the_operator_says_so(secrecy: Secre
 
 @pytest.mark.parametrize(
     "address",
-    ["", "saraban", "a@b", "a@b.th\nBcc: x@y.th", "a b@c.th", "<a@b.th>", "a@b.th,c@d.th", "ก@b.th", "a" * 65 + "@b.th"],
+    [
+        *(
+            "",
+            "saraban",
+            "a@b",
+            "a@b.th\nBcc: x@y.th",
+            "a b@c.th",
+            "<a@b.th>",
+            "a@b.th,c@d.th",
+            "a" * 65 + "@b.th",
+            "ก" * 22 + "@b.th",
+        ),
+        *("ก\u200bข@b.th", "a\u202eb@c.th", "e\u0301@b.th", "a@b\u3002th", "a@-\u0e00.th", "a@xn--.ไทย.", "a@b..th"),
+    ],
 )
 def test_what_is_no_mailbox_gets_no_mail(address: str) -> None:
     assert not is_mailbox(address)
     assert not routes_to(has_endpoint=False, email=address, secrecy=Secrecy.NORMAL, email_secret_letters=False).email
+
+
+@pytest.mark.parametrize(
+    ("address", "domain"),
+    [
+        ("saraban@Moi.GO.th", "moi.go.th"),
+        ("สารบรรณ@moi.go.th", "moi.go.th"),
+        ("saraban@มหาดไทย.ไทย", "xn--l3cg2ag6b2bxi.xn--o3cw4h"),
+        ("ที่ว่าการ@อำเภอ.ไทย", "อำเภอ".encode("idna").decode() + ".xn--o3cw4h"),
+    ],
+)
+def test_mailboxes_of_any_script_are_written_to_at_their_domain_in_ascii(address: str, domain: str) -> None:
+    assert is_mailbox(address)
+    assert domain_of(address) == domain
+    assert in_ascii_domain(address).rpartition("@")[2].lower() == domain
+    assert in_ascii_domain(address).rpartition("@")[0] == address.rpartition("@")[0]
 
 
 def test_lanes_follow_speed_before_length() -> None:
@@ -128,6 +159,7 @@ EXPECTED: dict[type[Outcome], Transition] = {
     Refused: TO_EMAIL,
     Gone: TO_EMAIL,
     NoRoute: TO_EMAIL,
+    Deferred: Again(NOW + timedelta(seconds=3)),
 }
 EXAMPLES: tuple[Outcome, ...] = (
     Delivered(200),
@@ -135,6 +167,7 @@ EXAMPLES: tuple[Outcome, ...] = (
     Refused(http_reason(404), 404),
     Gone(410),
     NoRoute("none"),
+    Deferred("over a limit", 3),
 )
 
 
@@ -149,6 +182,14 @@ def test_the_next_channel_is_taken_when_the_schedule_is_used_up() -> None:
     assert decide(RetryLater("timeout"), standing(tried=2), POLICY, NOW, 0.5) == TO_EMAIL
     by_mail = standing(Channel.EMAIL, tried=2)
     assert decide(RetryLater("recipient_refused"), by_mail, POLICY, NOW, 0.5) == TO_INBOX
+
+
+def test_what_is_deferred_waits_no_longer_than_its_step() -> None:
+    deferred = Deferred("over a limit", 3)
+    soon = NOW + timedelta(seconds=1)
+    assert decide(deferred, standing(tried=9), POLICY, NOW, 0.5) == Again(NOW + timedelta(seconds=3)), "it costs no attempt"
+    assert decide(deferred, standing(until=soon), POLICY, NOW, 0.5) == Again(soon)
+    assert decide(deferred, standing(until=NOW), POLICY, NOW, 0.5) == TO_EMAIL
 
 
 @pytest.mark.parametrize("outcome", EXAMPLES[1:])
@@ -350,6 +391,12 @@ def test_a_weak_or_malformed_secret_is_not_usable(secret: str) -> None:
         ("dispatch_window", "50", "WIAN_DISPATCH_WINDOW"),
         ("dispatch_queue_lease", "5", "WIAN_DISPATCH_QUEUE_LEASE"),
         ("dispatch_mail_from", "a@b.th\nBcc: c@d.th", "WIAN_DISPATCH_MAIL_FROM"),
+        ("dispatch_mail_from", "สารบรรณ@example.go.th", "WIAN_DISPATCH_MAIL_FROM"),
+        ("dispatch_smtp_connections", "1", "WIAN_DISPATCH_MAIL_DOMAIN_IN_FLIGHT"),
+        ("dispatch_dkim_selector", "wian1", "WIAN_DISPATCH_DKIM_KEY"),
+        ("dispatch_dkim_key", "-----BEGIN", "WIAN_DISPATCH_DKIM_SELECTOR"),
+        ("dispatch_dkim_domain", "wian.invalid", "WIAN_DISPATCH_DKIM_KEY"),
+        ("dispatch_bounce_domain", "no domain", "WIAN_DISPATCH_BOUNCE_DOMAIN"),
         ("dispatch_allow_networks", "127.0.0.1/8", "dispatch_allow_networks"),
     ],
 )

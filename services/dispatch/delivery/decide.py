@@ -6,7 +6,7 @@ from typing import Final, assert_never
 
 from services.dispatch import ladder
 from services.dispatch.ladder import Routes
-from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater
+from services.dispatch.outcomes import Deferred, Delivered, Gone, NoRoute, Outcome, Refused, RetryLater
 from services.dispatch.reasons import FailureReason
 from services.dispatch.retry import Policy, wait_before_retry
 from services.dispatch.steps import step_end
@@ -107,6 +107,12 @@ def decide(outcome: Outcome, standing: Standing, policy: Policy, now: datetime, 
             return _descend(standing, policy, now, outcome.reason)
         case Gone():
             return _descend(standing, policy, now, "the endpoint answered 410 Gone")
+        case Deferred() if standing.step_is_over(now):
+            return _descend(standing, policy, now, f"the time for this channel passed: {outcome.reason}")
+        case Deferred():
+            # A step's end is looked at when it comes: what waited all the time for room still gets its look then.
+            at = now + timedelta(seconds=outcome.after)
+            return Again(at if standing.step_until is None else min(at, standing.step_until))
         case _:
             assert_never(outcome)
 

@@ -14,7 +14,7 @@ from services.dispatch.breaker import HEALTHY, BreakerPolicy
 from services.dispatch.delivery.decide import decide
 from services.dispatch.delivery.jobs import Sent
 from services.dispatch.delivery.send import dice
-from services.dispatch.outcomes import Gone, NoRoute, Outcome
+from services.dispatch.outcomes import Gone, Outcome, was_tried
 from services.dispatch.retry import Policy
 from services.dispatch.store import circuits, endpoints, transitions
 from services.dispatch.store.transitions import Deliveries, Move
@@ -113,7 +113,7 @@ class Recorder:
                 Move(
                     delivery,
                     decide(sent.outcome, delivery.standing, self._policy, sent.ended_at, dice()),
-                    tried=not isinstance(sent.outcome, NoRoute),
+                    tried=was_tried(sent.outcome),
                 )
                 for sent, delivery in held
             ]
@@ -127,7 +127,7 @@ class Recorder:
         """Let the circuits of the agencies follow their attempts, and switch off what answered 410."""
         outcomes: dict[UUID, list[Outcome]] = {}
         for sent in sorted(held, key=lambda sent: sent.ended_at):
-            if sent.job.standing.channel is Channel.WEBHOOK and not isinstance(sent.outcome, NoRoute):
+            if sent.job.standing.channel is Channel.WEBHOOK and was_tried(sent.outcome):
                 outcomes.setdefault(sent.job.address.agency_id, []).append(sent.outcome)
         known = await circuits.lock(connection, list(outcomes))
         now = datetime.now(UTC)

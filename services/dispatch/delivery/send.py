@@ -14,7 +14,7 @@ from opentelemetry import metrics
 
 from services.dispatch.delivery.decide import Standing
 from services.dispatch.delivery.jobs import Job, Sent
-from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater
+from services.dispatch.outcomes import Deferred, Delivered, Gone, NoRoute, Outcome, Refused, RetryLater
 
 log = structlog.stdlib.get_logger("wian.attempt")
 _meter = metrics.get_meter("wian.dispatch")
@@ -29,10 +29,10 @@ _durations = _meter.create_histogram(
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """How the jobs of one batch are sent: a slot is held for one attempt."""
+    """How the jobs of one batch are sent: a slot is held for one attempt at one job."""
 
     send: Callable[[Job], Awaitable[Outcome]]
-    slot: Callable[[], AbstractAsyncContextManager[object]]
+    slot: Callable[[Job], AbstractAsyncContextManager[object]]
 
 
 class Sender(Protocol):
@@ -54,6 +54,8 @@ def outcome_name(outcome: Outcome) -> str:
             return "gone"
         case NoRoute():
             return "no_route"
+        case Deferred():
+            return "deferred"
 
 
 def dice() -> float:
@@ -63,7 +65,7 @@ def dice() -> float:
 
 async def attempt(job: Job, session: Session, *, when_begun: Callable[[], None], stopping: asyncio.Event) -> Sent | None:
     """Send `job` when there is a slot for it; whatever happens is an outcome. None: not sent, this worker is to stop."""
-    async with session.slot():
+    async with session.slot(job):
         when_begun()
         if stopping.is_set():
             return None

@@ -10,7 +10,7 @@ from services.dispatch import ladder
 from services.dispatch.delivery.decide import Again, HandedOver, LostLease, Standing, Take, Transition, Undeliverable
 from services.dispatch.delivery.jobs import Sent
 from services.dispatch.delivery.send import outcome_name
-from services.dispatch.outcomes import NoRoute
+from services.dispatch.outcomes import was_tried
 from services.dispatch.store import feed
 from shared import outbox
 from shared.contracts.envelope import Event
@@ -313,7 +313,7 @@ def _events(moves: Sequence[Move]) -> list[Event]:
 
 async def add_attempts(connection: Connection, made: Sequence[Sent]) -> None:
     """Log attempts, numbered after those that the delivery had when it was taken."""
-    rows = [sent for sent in made if not isinstance(sent.outcome, NoRoute)]
+    rows = [sent for sent in made if was_tried(sent.outcome)]
     if not rows:
         return
     await connection.execute(
