@@ -246,6 +246,7 @@ async def test_leases_that_ran_out_while_the_database_was_away_are_left_to_worke
     await eventually(dispatch.states, lambda states: states == ["leased", "leased"])
     gate.set()
     assert await working is Verdict.DONE
+    await dispatch.handler().idle()
     stop.set()
     await scheduling
     assert sorted(await dispatch.states()) == ["handed_over", "leased"]
