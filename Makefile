@@ -1,11 +1,11 @@
 # Every target is listed by `make`. ARGS is passed on: make test ARGS="-k retry"
 .POSIX:
-.PHONY: help bootstrap demo up test bench check docs format lock clean
+.PHONY: help bootstrap demo up test test-rabbitmq4 bench chaos check docs format lock clean
 PYTHON = python3
 IN = .venv/bin
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
 
 bootstrap: ## make .venv from requirements.lock; returns at once when it is there
 	@$(PYTHON) -I wian/bootstrap.py
@@ -19,8 +19,14 @@ up: bootstrap ## the demo's system and data, left running until Ctrl-C
 test: bootstrap ## all tests, against a real PostgreSQL and RabbitMQ
 	@exec $(IN)/python -m pytest $(ARGS)
 
+test-rabbitmq4: bootstrap ## the same tests against RabbitMQ 4, which needs root
+	@root=$$($(IN)/python -m wian.embedded rabbitmq4) && WIAN_EMBEDDED_RABBITMQ_ROOT=$$root exec $(IN)/python -m pytest $(ARGS)
+
 bench: bootstrap ## measure beside bare loops; figures in build/bench.json
 	@exec $(IN)/python -m wian bench $(ARGS)
+
+chaos: bootstrap ## kill every part while circulars go round: nothing lost, nothing twice
+	@exec $(IN)/python -m wian chaos $(ARGS)
 
 # The quick ones first.
 check: bootstrap ## style, types, the direction of imports, migrations

@@ -4,22 +4,25 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum, auto
-from typing import Final
+from typing import Final, cast
 
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
-from aio_pika.exceptions import AMQPError
+from aio_pika.exceptions import AMQPError, DeliveryError
 from aiormq.exceptions import AMQPError as ProtocolError
 from aiormq.exceptions import ChannelInvalidStateError
 from pamqp.common import FieldTable
 
-from shared.contracts.topology import DELIVERY_LIMIT, QUEUES, Exchange, Queue
+from shared.contracts.topology import DELIVERY_LIMIT, NO_DELIVERY_LIMIT, QUEUES, Exchange, Queue
 from shared.runtime import pause
 
 # A call on a channel that has just closed raises ChannelInvalidStateError, a RuntimeError and none of the library's AMQP errors.
 UNAVAILABLE: Final = (AMQPError, ProtocolError, ChannelInvalidStateError, ConnectionError, TimeoutError, OSError)
+# The broker is there, and its answer to a message is no: no queue of that name, or one that is full.
+NOT_TAKEN: Final = (DeliveryError,)
 CONNECT_TIMEOUT: Final = 10.0
 # Longest pause between two tries to reach a broker that is away; short, since a try costs little.
 RECONNECT_PAUSE: Final = 1.0
@@ -29,9 +32,9 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to publish; `headers` may carry `traceparent`."""
+    """A message to publish; `headers` may carry `traceparent`. Without an exchange it goes to the queue named by the routing key."""
 
-    exchange: Exchange
+    exchange: Exchange | None
     routing_key: str
     message_id: str
     body: bytes
@@ -39,14 +42,26 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
+class Death:
+    """The broker's note on why it gave a message up, and where: `queue` as the topology names it."""
+
+    queue: str
+    exchange: str
+    routing_key: str
+    reason: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Incoming:
-    """A message that was delivered to us; `redelivered` when the broker has handed it out before."""
+    """A message that was delivered to us; `redelivered` when the broker has handed it out before, `death` in the dead letters."""
 
     routing_key: str
     message_id: str
     body: bytes
     headers: dict[str, str]
     redelivered: bool
+    death: Death | None = None
 
 
 class Verdict(Enum):
@@ -95,7 +110,7 @@ async def delete_topology(url: str, namespace: str) -> None:
 
 
 def _arguments(queue: Queue, namespace: str) -> FieldTable:
-    arguments: FieldTable = {"x-queue-type": "quorum"}
+    arguments: FieldTable = {"x-queue-type": "quorum", "x-delivery-limit": NO_DELIVERY_LIMIT}
     if queue.dead_letters:
         arguments |= {
             "x-delivery-limit": DELIVERY_LIMIT,
@@ -117,7 +132,7 @@ class Publisher:
         self._lock = asyncio.Lock()
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
-        self._exchanges: dict[Exchange, AbstractExchange] = {}
+        self._exchanges: dict[Exchange | None, AbstractExchange] = {}
 
     async def publish(self, messages: Sequence[Outgoing]) -> list[Exception | None]:
         """Publish all at once and wait for the broker's confirms.
@@ -136,7 +151,7 @@ class Publisher:
             await self.close()
         return outcome
 
-    async def _publish_one(self, exchanges: dict[Exchange, AbstractExchange], message: Outgoing) -> None:
+    async def _publish_one(self, exchanges: dict[Exchange | None, AbstractExchange], message: Outgoing) -> None:
         await exchanges[message.exchange].publish(
             aio_pika.Message(
                 message.body,
@@ -145,12 +160,12 @@ class Publisher:
                 delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
                 headers={**message.headers},
             ),
-            routing_key=message.routing_key,
+            routing_key=f"{self._namespace}.{message.routing_key}" if message.exchange is None else message.routing_key,
             mandatory=True,
             timeout=self._timeout,
         )
 
-    async def _open(self) -> dict[Exchange, AbstractExchange]:
+    async def _open(self) -> dict[Exchange | None, AbstractExchange]:
         async with self._lock:
             if self._channel is not None and not self._channel.is_closed:
                 return self._exchanges
@@ -159,7 +174,7 @@ class Publisher:
             try:
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
                 await declare_topology(channel, self._namespace)
-                self._exchanges = {
+                self._exchanges = {None: channel.default_exchange} | {
                     exchange: await channel.get_exchange(f"{self._namespace}.{exchange}", ensure=False) for exchange in Exchange
                 }
             except BaseException:
@@ -255,6 +270,7 @@ class Consumer:
             body=message.body,
             headers={key: str(value) for key, value in message.headers.items()},
             redelivered=bool(message.redelivered),
+            death=_death(message.headers.get("x-death"), self._namespace),
         )
         try:
             verdict = await self._handler(incoming)
@@ -273,6 +289,22 @@ class Consumer:
         except UNAVAILABLE as error:
             # The channel died first: the broker delivers the message again, and the handler must bear that.
             log.info("verdict not sent: channel lost", queue=self._queue, message_id=incoming.message_id, error=repr(error))
+
+
+def _death(history: object, namespace: str) -> Death | None:
+    """The latest entry of an x-death header; None when there is none that can be read."""
+    entries = cast("list[object]", history) if isinstance(history, list) else []
+    if not entries or not isinstance(entries[0], dict):
+        return None
+    entry = cast("dict[str, object]", entries[0])
+    keys, at = entry.get("routing-keys"), entry.get("time")
+    return Death(
+        queue=str(entry.get("queue", "")).removeprefix(f"{namespace}."),
+        exchange=str(entry.get("exchange", "")).removeprefix(f"{namespace}."),
+        routing_key=str(cast("list[object]", keys)[0]) if isinstance(keys, list) and keys else "",
+        reason=str(entry.get("reason", "")),
+        at=at.replace(tzinfo=at.tzinfo or UTC) if isinstance(at, datetime) else None,
+    )
 
 
 async def _closed(channel: AbstractChannel) -> None:

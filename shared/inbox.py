@@ -72,7 +72,7 @@ class EventHandler:
             envelope = Envelope.model_validate_json(message.body)
             apply = self._routes[envelope.type]
         except (ValidationError, KeyError) as error:
-            log.error("message cannot be read", consumer=self._consumer, message_id=message.message_id, error=repr(error)[:500])
+            log.error("message cannot be read", consumer=self._consumer, message_id=message.message_id, error=_why(error))
             return Verdict.DEAD
         meta = Meta(envelope.id, envelope.time, envelope.traceparent)
         with telemetry.span(f"process {envelope.type}", kind=SpanKind.CONSUMER, parent=envelope.traceparent):
@@ -89,11 +89,18 @@ class EventHandler:
                 log.info("message applied", consumer=self._consumer, type=envelope.type, message_id=str(envelope.id))
                 return Verdict.DONE
             except ValidationError as error:
-                log.error("payload cannot be read", consumer=self._consumer, message_id=str(envelope.id), error=repr(error)[:500])
+                log.error("payload cannot be read", consumer=self._consumer, message_id=str(envelope.id), error=_why(error))
                 return Verdict.DEAD
             except postgres.Unavailable as error:
                 log.warning("message waits for the database", consumer=self._consumer, error=repr(error))
                 await asyncio.sleep(DATABASE_PAUSE)
+
+
+def _why(error: ValidationError | KeyError) -> str:
+    """What is wrong, without what was given: that may be a letter's text."""
+    if isinstance(error, KeyError):
+        return f"no such type: {error.args[0]}"
+    return "; ".join(f"{'/'.join(map(str, one['loc']))}: {one['type']}" for one in error.errors(include_input=False))[:500]
 
 
 class Pruner:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final, Generic, TypeVar
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from shared.thai.text import has_unsafe_characters
 
 # A number in a cursor is one that the database could have given.
 BIGINT: Final = 2**63
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 ItemT = TypeVar("ItemT")
 OutT = TypeVar("OutT", bound=BaseModel)
@@ -83,6 +85,25 @@ def read_numbered_cursor(cursor: str | None) -> tuple[int, UUID] | None:
     if not 0 <= found[0] < BIGINT:
         raise ProblemError(problems.CURSOR_INVALID)
     return found
+
+
+def read_timed_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
+    """The same for listings in the order of a time and then of identifiers, whose key is ``time identifier`` (`timed_key`)."""
+    key = read_cursor(cursor)
+    if key is None:
+        return None
+    moment, _, identifier = key.partition(" ")
+    try:
+        # Microseconds, as the database counts them: never one that it could not have given.
+        found = EPOCH + timedelta(microseconds=int(moment)), UUID(identifier)
+    except (ValueError, OverflowError) as error:
+        raise ProblemError(problems.CURSOR_INVALID) from error
+    return found
+
+
+def timed_key(moment: datetime, identifier: UUID) -> str:
+    """The key of an item for `read_timed_cursor`."""
+    return f"{(moment - EPOCH) // timedelta(microseconds=1)} {identifier}"
 
 
 def link_next(request: Request, response: Response, following: str) -> None:

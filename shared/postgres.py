@@ -70,18 +70,23 @@ class Database:
 
     @asynccontextmanager
     async def _acquire(self) -> "AsyncGenerator[asyncpg.pool.PoolConnectionProxy[Row]]":
-        connection = None
+        mistaken = False
         try:
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
-                yield connection
+                try:
+                    yield connection
+                except asyncpg.InterfaceError:
+                    # asyncpg reports a lost connection and a mistaken call by the same exception. Once the connection has gone back
+                    # to the pool, it cannot be asked any more.
+                    mistaken = not connection.is_closed()
+                    raise
         except _GONE as error:
             raise Unavailable(repr(error)) from error
         except asyncpg.InternalClientError as error:
             # A connection that was lost in the middle of a statement leaves asyncpg's protocol in no state to go on.
             raise Unavailable(repr(error)) from error
         except asyncpg.InterfaceError as error:
-            # asyncpg reports a lost connection and a mistaken call by the same exception.
-            if connection is not None and not connection.is_closed():
+            if mistaken:
                 raise
             raise Unavailable(repr(error)) from error
 

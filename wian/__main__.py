@@ -1,6 +1,7 @@
 """The command line: `wian --help` lists what there is."""
 
 import asyncio
+import secrets
 import signal
 import sys
 from collections.abc import Coroutine
@@ -10,11 +11,13 @@ from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
+from wian import repair
 from wian.embedded.errors import EmbeddedServerError
 
 INTERRUPTED: Final = 130
 
 app = App(name="wian", help="Wian (เวียน): official circulars go round, and the sender knows who has received them.")
+app.command(repair.app)
 
 
 @app.command
@@ -45,6 +48,24 @@ def bench(*names: str) -> int:
     from wian.bench.run import bench as run_bench
 
     return _run_until_interrupted(run_bench(names))
+
+
+@app.command
+def chaos(*, rounds: int = 100, seed: int | None = None, recipients: int = 300) -> int:
+    """Kill worker, scheduler, relay, broker and database while circulars go round; the last line is the verdict, as JSON.
+
+    Parameters
+    ----------
+    rounds
+        How many circulars, each with one or two kills.
+    seed
+        Of the dice that choose what is killed and when; none: another each time. The verdict names it.
+    recipients
+        Of each circular.
+    """
+    from wian.chaos.run import chaos as run_chaos
+
+    return _run_until_interrupted(run_chaos(rounds, secrets.randbelow(1_000_000) if seed is None else seed, recipients))
 
 
 @app.command
@@ -163,6 +184,28 @@ def conformance(
     from wian.conformance.command import check
 
     return _run_until_interrupted(check(url, secret=secret, patience=timeout, ca_file=ca_file, json=json))
+
+
+@app.command
+def reseal() -> int:
+    """Encrypt webhook secrets and keys anew with the first key of WIAN_DISPATCH_SECRET_KEY; then the others can go."""
+    from services.dispatch.config import DispatchSettings
+    from services.dispatch.resealing import Resealed
+    from services.dispatch.resealing import reseal as seal_anew
+    from services.dispatch.vault import Vault
+    from shared import logs, postgres
+
+    settings = DispatchSettings.from_environment()
+    logs.configure("reseal", settings.log_level)
+
+    async def work() -> Resealed:
+        dsn = settings.postgres_dsn.get_secret_value()
+        async with postgres.open_database(dsn, service="dispatch", pool_size=2) as database:
+            return await seal_anew(database, Vault(settings.secret_keys))
+
+    done = asyncio.run(work())
+    print(f"endpoints={done.endpoints} sealed_anew={done.changed} lost={done.lost}")
+    return 1 if done.lost else 0
 
 
 def _run_until_interrupted(work: Coroutine[Any, Any, int]) -> int:

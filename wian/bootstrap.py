@@ -29,6 +29,9 @@ def prepare(checkout: Path) -> None:
     wanted = _stamp(checkout, lock)
     if _is_prepared(environment, wanted):
         return
+    if environment.is_symlink():
+        # To make it anew would empty what it points to, under the feet of whoever works with it.
+        raise BootstrapError(f"{environment} is a link to another checkout's: call its bin/python, or remove the link.")
     private = checkout / ".wian"
     private.mkdir(exist_ok=True)
     with _only_one(private / "bootstrap.lock"):

@@ -25,6 +25,7 @@ ROUTES: Final[Mapping[str, str]] = {
     "/v1/endpoints": "dispatch",
     "/v1/inbox": "dispatch",
     "/v1/deliveries": "dispatch",
+    "/v1/repair": "dispatch",
     "/v1/events": "dispatch",
     "/v1/paper": "dispatch",
     "/v1/circulars": "ack",

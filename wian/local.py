@@ -62,6 +62,11 @@ class Supervised:
         )
         self.starts += 1
 
+    def freeze(self) -> None:
+        """Let it do nothing more until it is killed."""
+        if self._process is not None:
+            self._process.freeze()
+
     async def kill(self) -> None:
         """SIGKILL, as a crash would; the supervisor starts it anew."""
         if self._process is not None:
@@ -135,12 +140,13 @@ async def local_system(*, smtp_port: int, settings: Mapping[str, str]) -> AsyncG
         )
         for process in (services, worker):
             task = asyncio.create_task(process.supervise())
-            stack.push_async_callback(_end, task)
+            stack.push_async_callback(end, task)
         await asyncio.gather(services.until_ready(), worker.until_ready())
         yield LocalSystem(base["WIAN_PUBLIC_URL"], operator_id, operator_secret, running, services, worker, dsn)
 
 
-async def _end(task: asyncio.Task[None]) -> None:
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it has stopped what it ran."""
     task.cancel()
     await asyncio.wait([task])
 

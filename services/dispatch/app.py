@@ -11,13 +11,24 @@ from typing import Final
 import httpx
 from fastapi import FastAPI
 
-from services.dispatch.api import deliveries, endpoint_health, endpoints, events, inbox, inbox_leases, paper
+from services.dispatch.api import (
+    dead_letters,
+    deliveries,
+    endpoint_health,
+    endpoints,
+    events,
+    inbox,
+    inbox_leases,
+    paper,
+    repair,
+)
 from services.dispatch.arrivals import Arrivals
 from services.dispatch.attachments import AttachmentReader
 from services.dispatch.bounce_listener import BounceListener, BounceRecorder, ListenerLimits
 from services.dispatch.breaker import BreakerPolicy
 from services.dispatch.config import LEASE_MARGIN, DispatchSettings
 from services.dispatch.consumers import Consumers
+from services.dispatch.dead_letters import Keeper, Redriver
 from services.dispatch.delivery.record import Recorder
 from services.dispatch.delivery.send import Sender
 from services.dispatch.delivery.slots import Slots
@@ -38,7 +49,7 @@ from shared import web
 from shared.access import TokenVerifier, keys_from_url
 from shared.broker import Consumer, Handler, Publisher
 from shared.contracts.events import Channel
-from shared.contracts.topology import DISPATCH_EVENTS, Lane, lane_queue
+from shared.contracts.topology import DEAD_LETTERS, DISPATCH_EVENTS, Lane, lane_queue
 from shared.inbox import Pruner
 from shared.links import LinkSigner
 from shared.outbox import Relay
@@ -48,7 +59,10 @@ from shared.service import Parts, Service
 from shared.web import DatabaseProbe
 
 EVENTS_PREFETCH: Final = 8
+DEAD_LETTERS_PREFETCH: Final = 8
 ATTACHMENT_TIMEOUT: Final = 20.0
+# Workers renew after a third of the lease; the rest is for one that comes late.
+RENEWAL_SHARE: Final = 0.5
 
 # Every route asks for a token.
 PUBLIC_ROUTES: Final[frozenset[str]] = frozenset()
@@ -67,6 +81,8 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
         deliveries.router,
         paper.router,
         events.router,
+        repair.router,
+        dead_letters.router,
     ):
         app.include_router(router)
     return app
@@ -103,18 +119,19 @@ async def open_parts(settings: DispatchSettings) -> AsyncGenerator[Parts]:
             poll_interval=settings.outbox_poll_interval,
         )
         events = _consumer(settings, DISPATCH_EVENTS, engine.consumers.handler(database), EVENTS_PREFETCH)
+        keeper = _consumer(settings, DEAD_LETTERS, Keeper(database), DEAD_LETTERS_PREFETCH)
         lanes = {
             key: _consumer(settings, lane_queue(*key), handler, settings.dispatch_prefetch)
             for key, handler in engine.handlers.items()
         }
         observer = Observer(database, interval=settings.dispatch_observe_interval)
         lane_workers = [LaneWorker(consumer, engine.handlers[key]) for key, consumer in lanes.items()]
-        workers: list[Worker] = [relay, engine.scheduler, events, *lane_workers, observer, Pruner(database)]
+        workers: list[Worker] = [relay, engine.scheduler, events, keeper, *lane_workers, observer, Pruner(database)]
         workers += [Sequencer(database, poll_interval=settings.dispatch_poll_interval), FeedPruner(database)]
         listener = bounce_listener(settings, resources)
         workers += [] if listener is None else [listener]
         probe = DatabaseProbe(database, "dispatch database")
-        worker_probes: list[Probe] = [probe, relay_publisher, events, *lanes.values()]
+        worker_probes: list[Probe] = [probe, relay_publisher, events, keeper, *lanes.values()]
         yield Parts(create_app(resources, verifier), tuple(workers), (probe,), tuple(worker_probes))
 
 
@@ -134,6 +151,7 @@ async def open_resources(stack: AsyncExitStack, settings: DispatchSettings, data
         resolvers=resolvers,
         deliveries=Deliveries(email_secret_letters=settings.dispatch_email_secret_letters),
         webhooks=webhooks,
+        redriver=Redriver(database, _publisher(stack, settings)),
     )
 
 
@@ -152,6 +170,7 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
         batch_size=settings.dispatch_batch_size,
         publish_lease=timedelta(seconds=settings.publish_timeout + LEASE_MARGIN),
         queue_lease=timedelta(seconds=settings.dispatch_queue_lease),
+        renewal=timedelta(seconds=settings.dispatch_lease * RENEWAL_SHARE),
         poll_interval=settings.dispatch_poll_interval,
         limits=Limits(settings.dispatch_agency_in_flight, settings.dispatch_agency_per_second),
     )

@@ -17,6 +17,7 @@ from yarl import URL
 from services.dispatch.config import DispatchSettings
 from services.dispatch.guard import AddressInfo, AddressRefused, Guard, GuardedResolver, LookUp, PhaseTimeout, look_up
 from services.dispatch.outcomes import Refused, RetryLater, answer_text
+from services.dispatch.reasons import Phase, PlainReason, timeout_reason
 
 USER_AGENT: Final = "Wian/1 (webhook)"
 DNS_CACHE_SECONDS: Final = 30
@@ -144,7 +145,7 @@ class GuardedConnector(aiohttp.TCPConnector):
 
 
 @asynccontextmanager
-async def _phase(name: str, seconds: float) -> AsyncGenerator[None]:
+async def _phase(name: Phase, seconds: float) -> AsyncGenerator[None]:
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -293,7 +294,7 @@ def _client_timeout(timeouts: Timeouts, *, proxied: bool) -> aiohttp.ClientTimeo
 FAILURES: Final = (AddressRefused, aiohttp.ClientError, TimeoutError, OSError)
 
 # What failed, or what aiohttp names as its cause; the first that fits counts.
-_REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
+_REASONS: Final[tuple[tuple[type[Exception], PlainReason], ...]] = (
     # An expired certificate is repaired within hours; a retry finds it so.
     (aiohttp.ClientConnectorCertificateError, "certificate_invalid"),
     (aiohttp.ClientConnectorSSLError, "tls_failed"),
@@ -317,7 +318,7 @@ def outcome_of_failure(error: Exception) -> Refused | RetryLater:
     chain = (error, error.__cause__)
     for one in chain:
         if isinstance(one, PhaseTimeout):
-            return RetryLater(f"{one.phase}_timeout")
+            return RetryLater(timeout_reason(one.phase))
     for kind, reason in _REASONS:
         if any(isinstance(one, kind) for one in chain):
             return RetryLater(reason, answer=_shown(error))

@@ -66,7 +66,7 @@ def room(flow: Flow, now: datetime) -> int:
     if rate is None or free == 0:
         return free
     # The small excess pays for what floating-point seconds lose.
-    return min(free, int((now - _spent(flow, rate, now)).total_seconds() * rate + 1e-6))
+    return max(0, min(free, int((now - _spent(flow, rate, now)).total_seconds() * rate + 1e-6)))
 
 
 def spend(flow: Flow, taken: int, now: datetime) -> datetime | None:

@@ -15,6 +15,8 @@ from typing import Final
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from services.dispatch.reasons import Phase
+
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Family, kind, protocol, canonical name and target, as `socket.getaddrinfo` gives them.
@@ -82,9 +84,9 @@ class UrlRefused(ValueError):  # noqa: N818 - a decision, not a failure
 class PhaseTimeout(TimeoutError):  # noqa: N818 - as `TimeoutError` is
     """One phase of connecting took longer than it may; `phase` names it."""
 
-    def __init__(self, phase: str) -> None:
+    def __init__(self, phase: Phase) -> None:
         super().__init__(f"{phase} took too long")
-        self.phase = phase
+        self.phase: Phase = phase
 
 
 def is_public(address: IPAddress) -> bool:

@@ -22,6 +22,7 @@ from services.dispatch.mail_message import File, compose
 from services.dispatch.mail_pool import FAILURES, ConnectError, MailPool
 from services.dispatch.mail_signature import DkimSigner
 from services.dispatch.outcomes import Deferred, Delivered, NoRoute, Outcome, Refused, RetryLater, answer_text
+from services.dispatch.reasons import Reason
 from services.dispatch.return_path import ReturnPaths
 from shared import telemetry
 from shared.mailboxes import domain_of, in_ascii_domain
@@ -207,6 +208,6 @@ def unreachable(error: BaseException) -> Outcome:
     return RetryLater("mail_server_unreachable", answer=answer_text(f"{type(error).__name__}: {error}"))
 
 
-def _by_code(reason: str, code: int, message: str) -> Outcome:
+def _by_code(reason: Reason, code: int, message: str) -> Outcome:
     text = answer_text(message)
     return Refused(reason, code, text) if code >= 500 else RetryLater(reason, code, text)

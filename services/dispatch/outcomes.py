@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from services.dispatch.reasons import Reason
+
 ANSWER_BYTES: Final = 1024
 
 
@@ -18,7 +20,7 @@ class Delivered:
 class RetryLater:
     """It may go through later; `after` is the pause in seconds that the other side asks for."""
 
-    reason: str
+    reason: Reason
     status: int | None = None
     answer: str = ""
     after: float | None = None
@@ -28,7 +30,7 @@ class RetryLater:
 class Refused:
     """This channel will not take it, however often it is tried."""
 
-    reason: str
+    reason: Reason
     status: int | None = None
     answer: str = ""
 

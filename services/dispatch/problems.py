@@ -63,6 +63,30 @@ PAPER_LIST_TOO_LONG: Final = Problem(
     "Take the list as CSV; `detail` names the limit.",
     "ใช้แฟ้ม CSV แทน ดูขีดจำกัดใน detail",
 )
+DELIVERY_NOT_UNDELIVERABLE: Final = Problem(
+    "delivery_not_undeliverable",
+    409,
+    "Only an undeliverable letter can be set going again",
+    "สั่งส่งใหม่ได้เฉพาะหนังสือที่ส่งไม่ได้เท่านั้น",
+    "Look at the delivery: it is under way still, or the recipient has the letter.",
+    "ตรวจสอบสถานะการนำส่ง ระบบอาจกำลังส่งอยู่ หรือผู้รับได้รับหนังสือแล้ว",
+)
+DEAD_LETTER_SETTLED: Final = Problem(
+    "dead_letter_settled",
+    409,
+    "The dead letter was settled otherwise",
+    "ข้อความที่ค้างนี้ถูกจัดการไปแล้วเป็นอย่างอื่น",
+    "Look at it: it was published again, or discarded for the reason given there.",
+    "ตรวจสอบสถานะ ข้อความนี้ถูกส่งใหม่หรือถูกทิ้งไปแล้วตามเหตุผลที่บันทึกไว้",
+)
+DEAD_LETTER_NOT_TAKEN: Final = Problem(
+    "dead_letter_not_taken",
+    409,
+    "The broker has no queue that takes this message",
+    "ตัวกลางข้อความไม่มีคิวที่รับข้อความนี้",
+    "The dead letter is kept. See whether its queue still exists in this version, or discard it.",
+    "ข้อความยังถูกเก็บไว้ ตรวจสอบว่าคิวเดิมยังมีอยู่หรือไม่ หรือสั่งทิ้ง",
+)
 
 ENDPOINT_NOT_ACTIVE: Final = Problem(
     "endpoint_not_active",
@@ -100,4 +124,7 @@ CATALOGUE: Final = (
     PAPER_RECORDED_OTHERWISE,
     SENT_ON_INVALID,
     PAPER_LIST_TOO_LONG,
+    DELIVERY_NOT_UNDELIVERABLE,
+    DEAD_LETTER_SETTLED,
+    DEAD_LETTER_NOT_TAKEN,
 )

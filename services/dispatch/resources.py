@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from services.dispatch.config import DispatchSettings
+from services.dispatch.dead_letters import Redriver
 from services.dispatch.guard import GuardedResolver
 from services.dispatch.store.transitions import Deliveries
 from services.dispatch.transport import WebhookSender
@@ -24,5 +25,6 @@ class Resources:
     resolvers: Mapping[str, GuardedResolver]
     deliveries: Deliveries
     webhooks: WebhookSender
+    redriver: Redriver
     # Setting pages takes a core: one sheet at a time leaves the other requests theirs.
     printing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))

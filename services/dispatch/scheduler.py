@@ -1,6 +1,7 @@
 """The scheduler: leases due deliveries in batches, publishes them to their lanes, and ends what waited long enough."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +32,6 @@ BATCHES_PER_CLAIM: Final = 5
 DECISIONS_PER_TURN: Final = 500
 LEASES_PER_TURN: Final = 50
 LOOKS_PER_TURN: Final = 200
-# Longer than a recorder's (`record.OUTAGE_PAUSE`): what was sent is recorded before it is claimed anew.
 OUTAGE_PAUSE: Final = 2.0
 BROKER_PAUSE: Final = 1.0
 
@@ -47,6 +47,8 @@ class Pace:
     # Until the broker has a batch its lease is short: a scheduler that is killed before has published nothing.
     publish_lease: timedelta
     queue_lease: timedelta
+    # Within this time every worker that lives renews its leases.
+    renewal: timedelta
     poll_interval: float
     limits: Limits
 
@@ -62,8 +64,10 @@ class Scheduler:
         self._deliveries = deliveries
         self._policy = policy
         self._pace = pace
+        self._trusts_leases_from = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
+        self._distrust_leases()
         while not stop.is_set():
             try:
                 if not await self.run_once():
@@ -71,9 +75,17 @@ class Scheduler:
             except postgres.Unavailable as error:
                 log.warning("scheduler waits for the database", error=repr(error))
                 await pause(OUTAGE_PAUSE, stop)
+                self._distrust_leases()
             except broker.UNAVAILABLE as error:
                 log.warning("scheduler waits for the broker", error=repr(error))
                 await pause(BROKER_PAUSE, stop)
+
+    def _distrust_leases(self) -> None:
+        """The database may have been away until now: leases have run out that their workers could not renew.
+
+        So for a while those that are held are not taken for lost, or what living workers send would be sent twice.
+        """
+        self._trusts_leases_from = time.monotonic() + self._pace.renewal.total_seconds()
 
     async def run_once(self) -> int:
         """One turn; returns how many deliveries it moved on. Raises when the database or the broker is away."""
@@ -83,7 +95,8 @@ class Scheduler:
         """Decide on leases that ran out and on what is due without being sent."""
         async with self._database.transaction() as connection:
             now = datetime.now(UTC)
-            expired = await claims.lock_expired(connection, LEASES_PER_TURN)
+            trusted = time.monotonic() >= self._trusts_leases_from
+            expired = await claims.lock_expired(connection, LEASES_PER_TURN, held=trusted)
             moves: list[Move] = []
             if expired.held:
                 leased = await self._deliveries.lock_leased(connection, expired.held)

@@ -25,6 +25,7 @@ from services.dispatch.delivery.slots import Slots
 from services.dispatch.guard import LookUp, Network, UrlRefused, check_url, look_up
 from services.dispatch.outcomes import Delivered, Gone, NoRoute, Outcome, Refused, RetryLater, answer_text
 from services.dispatch.payload import EndpointEvent, WebhookBodies
+from services.dispatch.reasons import http_reason, url_reason
 from services.dispatch.signatures import Keyring
 from services.dispatch.vault import SecretLost, Vault
 from shared import telemetry
@@ -84,7 +85,7 @@ class WebhookSender:
             url = self._checked(job.endpoint.url)
             headers, body = self._request(job, job.endpoint)
         except UrlRefused as error:
-            return Refused(f"url_refused: {error.code}")
+            return Refused(url_reason(error.code))
         except SecretLost:
             # Ours to repair (the key is missing); the endpoint has done nothing wrong.
             return RetryLater("secret_unreadable")
@@ -120,7 +121,7 @@ class WebhookSender:
             url = self._checked(endpoint.url)
             headers = self._signed(event.message_id, event.body, endpoint)
         except UrlRefused as error:
-            return Refused(f"url_refused: {error.code}"), b""
+            return Refused(url_reason(error.code)), b""
         except SecretLost:
             return RetryLater("secret_unreadable"), b""
         answer = await self._exchange("POST", self._sessions[url.scheme], url, headers, event.body)
@@ -131,7 +132,7 @@ class WebhookSender:
         try:
             checked = self._checked(url)
         except UrlRefused as error:
-            return Refused(f"url_refused: {error.code}")
+            return Refused(url_reason(error.code))
         return await self._exchange("OPTIONS", self._sessions[checked.scheme], checked, headers, None)
 
     def _bodies_of(self, circular: CircularContent) -> WebhookBodies:
@@ -196,8 +197,8 @@ def outcome_of(answer: Answer, now: datetime) -> Outcome:
     if status == GONE_STATUS:
         return Gone(status, text)
     if status >= 500 or status in RETRYABLE_STATUS:
-        return RetryLater(f"http_{status}", status, text, retry_after_seconds(answer.retry_after, now))
-    return Refused(f"http_{status}", status, text)
+        return RetryLater(http_reason(status), status, text, retry_after_seconds(answer.retry_after, now))
+    return Refused(http_reason(status), status, text)
 
 
 def retry_after_seconds(header: str | None, now: datetime) -> float | None:

@@ -74,7 +74,7 @@ class BatchHandler:
         try:
             ticket = BatchLeased.model_validate(Envelope.model_validate_json(message.body).data).lease_token
         except ValidationError as error:
-            log.error("batch cannot be read", message_id=message.message_id, error=repr(error)[:500])
+            log.error("batch cannot be read", message_id=message.message_id, error=str(error.errors(include_input=False))[:500])
             return Verdict.DEAD
         begun = asyncio.Event()
         task = asyncio.create_task(self.deliver(ticket, begun))

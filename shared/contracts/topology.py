@@ -17,6 +17,9 @@ from shared.contracts.events import (
 
 # A message that fails this often is a poison message: it goes to the dead letters, where a person sees it.
 DELIVERY_LIMIT: Final = 10
+# RabbitMQ 4 drops what comes back to a queue without dead letters 20 times, unless the queue says otherwise: a dead letter
+# survives any number of lost connections.
+NO_DELIVERY_LIMIT: Final = 1_000_000_000
 
 
 class Exchange(StrEnum):
@@ -37,7 +40,7 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A durable quorum queue and the routing keys that fill it."""
+    """A durable quorum queue and the routing keys that fill it; `dead_letters`: what it gives up goes there."""
 
     name: str
     exchange: Exchange

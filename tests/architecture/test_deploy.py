@@ -371,6 +371,8 @@ def queues_are_the_topologys(root: Path) -> Iterator[str]:
     yield from (f"scaling.yaml: {name}" for name in sorted(wanted ^ watched))
     if rf'queue=~".+\\.{DEAD_LETTERS}"' not in (root / "deploy/observability/alerts.yml").read_text(encoding="utf-8"):
         yield "alerts.yml: nobody hears of dead letters"
+    if "wian_dispatch_dead_letters" not in (root / "deploy/observability/alerts.yml").read_text(encoding="utf-8"):
+        yield "alerts.yml: nobody hears of dead letters that are kept"
 
 
 CHECKS: Final[tuple[Check, ...]] = (

@@ -11,7 +11,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 
 from shared import access
-from shared.contracts.topology import DEAD_LETTERS, QUEUES
+from shared.contracts.topology import QUEUES
 from shared.service import Parts
 from tests.support.system import open_all
 from wian.all_in_one import SERVICES
@@ -71,10 +71,10 @@ async def test_the_gateway_routes_every_path_to_the_service_that_has_it(opened: 
     assert used == set(ROUTES), "a prefix leads nowhere"
 
 
-async def test_every_queue_but_the_dead_letters_has_a_consumer(opened: dict[str, Parts]) -> None:
+async def test_every_queue_has_a_consumer(opened: dict[str, Parts]) -> None:
     names = {worker.name for parts in opened.values() for worker in parts.workers}
     for queue in QUEUES:
-        assert (f"consumer {queue.name}" in names) == (queue.name != DEAD_LETTERS), queue.name
+        assert f"consumer {queue.name}" in names, queue.name
 
 
 def test_the_three_services_are_named_as_their_folders() -> None:

@@ -97,6 +97,22 @@ async def test_a_hand_over_after_the_registration_changes_no_state(ack: OpenAck)
     assert (await ack.read(sent)).json()["handed_over_total"] == 1
 
 
+async def test_what_was_undeliverable_twice_and_then_arrives_is_handed_over(ack: OpenAck) -> None:
+    sent = circular(1)
+    await ack.apply(*sent.chunks())
+    failed = undeliverable(sent, *sent.recipients)
+    again = undeliverable(sent, *sent.recipients, at=SENT_AT + timedelta(days=1))
+    for event, state in (
+        (failed, "undeliverable"),
+        (again, "undeliverable"),
+        (handed_over(sent, *sent.recipients), "handed_over"),
+    ):
+        await ack.apply(event)
+        assert [row["state"] for row in await ack.rows(sent)] == [state]
+    await ack.apply(again)
+    assert [row["state"] for row in await ack.rows(sent)] == ["handed_over"], "late news does not take it back"
+
+
 async def test_a_relay_is_rolled_up_to_the_circular_before_it_once(ack: OpenAck) -> None:
     parent = circular(3, relay_duties=[1, 2])
     district = parent.recipients[0]

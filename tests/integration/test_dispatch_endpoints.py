@@ -7,16 +7,20 @@ from uuid import UUID, uuid4
 
 import pytest
 from cryptography.exceptions import InvalidSignature
+from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from services.dispatch import resealing
+from services.dispatch.resealing import Resealed
+from services.dispatch.store import seals
 from services.dispatch.store.endpoints import MOST_OLD_KEYS
+from services.dispatch.store.seals import Seals
+from services.dispatch.vault import Vault
 from shared.access import Scope
 from tests.support.dispatch import Bench, agency_saved, bench, circular_dispatched
 from tests.support.receiver import Answer, Received, Receiver, receiver
 from tests.support.tokens import TokenIssuer
-
-ORIGIN = "wian.test"
 
 
 @pytest.fixture
@@ -272,3 +276,34 @@ async def test_an_agency_without_an_endpoint_is_told_so_everywhere(dispatch: Ben
     ):
         assert (await call(dispatch, agency, method, path, body, expected=404))["code"] == "not_found"
     assert (await call(dispatch, agency, "GET", "/attempts"))["items"] == []
+
+
+async def test_resealing_lets_the_old_key_go_and_may_be_repeated(
+    dispatch: Bench, endpoint: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resealing, "BATCH", 2)
+    old_key, new_key = dispatch.settings.secret_keys[0], Fernet.generate_key().decode()
+    for _ in range(5):
+        agency = await known_agency(dispatch)
+        await put(dispatch, agency, f"{endpoint.url}/hook", signatures="both")
+        await call(dispatch, agency, "POST", "/rotate-secret", {})
+        await call(dispatch, agency, "POST", "/rotate-signing-key", {})
+
+    async def sealed() -> list[bytes]:
+        async with dispatch.database.connection() as connection:
+            return [value for _, one in await seals.read(connection, None, 10) for value in _all_of(one)]
+
+    before = [dispatch.resources.vault.open(value) for value in await sealed()]
+    assert len(before) == 20
+    assert await resealing.reseal(dispatch.database, Vault([new_key, old_key])) == Resealed(5, 5, 0)
+    once = await sealed()
+    assert [Vault([new_key]).open(value) for value in once] == before
+    assert await resealing.reseal(dispatch.database, Vault([new_key, old_key])) == Resealed(5, 0, 0)
+    assert await sealed() == once
+    assert await resealing.reseal(dispatch.database, Vault([old_key])) == Resealed(5, 0, 5)
+    assert await sealed() == once, "what no key opens stays as it is"
+
+
+def _all_of(kept: Seals) -> list[bytes]:
+    assert kept.signing_key is not None
+    return [kept.secret, kept.signing_key, *kept.old_secrets, *kept.old_signing_keys]

@@ -10,6 +10,7 @@ import pytest
 from services.dispatch.delivery.jobs import Sent
 from services.dispatch.ladder import LADDER
 from services.dispatch.outcomes import Refused, RetryLater
+from services.dispatch.reasons import http_reason
 from services.dispatch.store.transitions import LOCK_WAITING
 from services.dispatch.worker import BatchLeased
 from shared.access import Scope
@@ -214,7 +215,7 @@ async def test_counters_follow_the_log_when_outcomes_are_recorded_twice_and_at_o
             headers = dispatch.tokens.headers(agency, Scope.DELIVERIES_READ)
             await dispatch.http.get(f"/v1/inbox/{batch.jobs[0].address.delivery_id}", headers=headers)
         now = datetime.now(UTC)
-        outcome = Refused("http_404", 404) if turn == 2 else RetryLater("http_503", 503)
+        outcome = Refused(http_reason(404), 404) if turn == 2 else RetryLater(http_reason(503), 503)
         sent = [Sent(job, outcome, now, now, 1.0) for job in batch.jobs]
         await gathered(*(recorder.record_once([(batch.lease_token, one) for one in sent]) for _ in range(3)))
         await assert_counters_follow_the_log(dispatch)

@@ -228,6 +228,31 @@ class _NeverConfirmed(Publisher):
         raise AssertionError(messages)
 
 
+async def test_leases_that_ran_out_while_the_database_was_away_are_left_to_workers_that_live(
+    dispatch: Bench, endpoint: Receiver
+) -> None:
+    gate, stop = asyncio.Event(), asyncio.Event()
+    agency = await dispatch.agency(url=f"{endpoint.url}/hook")
+    endpoint.script("/hook", Answer(gate=gate))
+    await dispatch.apply(circular_dispatched([agency]))
+    await dispatch.engine.scheduler.run_once()
+    (message,) = await dispatch.messages()
+    working = asyncio.create_task(dispatch.handler()(message))
+    await eventually(endpoint.count, lambda count: count == 1)
+    await dispatch.expire_leases()
+    # A scheduler comes up before the worker has renewed; that it claims another letter shows that it has looked at the leases.
+    await dispatch.apply(circular_dispatched([await dispatch.agency(url=f"{endpoint.url}/other")]))
+    scheduling = asyncio.create_task(dispatch.engine.scheduler.run(stop))
+    await eventually(dispatch.states, lambda states: states == ["leased", "leased"])
+    gate.set()
+    assert await working is Verdict.DONE
+    await dispatch.handler().idle()
+    stop.set()
+    await scheduling
+    assert sorted(await dispatch.states()) == ["handed_over", "leased"]
+    assert await endpoint.count() == 1
+
+
 async def test_a_scheduler_killed_before_it_has_published_holds_its_batch_only_briefly(
     dispatch: Bench, endpoint: Receiver
 ) -> None:

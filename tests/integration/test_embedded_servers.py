@@ -18,6 +18,7 @@ import pytest
 from tests.support.eventually import eventually
 from tests.support.quorum import until_on_disk
 from wian.embedded import EmbeddedPostgres, EmbeddedRabbitMQ, ServerAddresses, ServerUnavailable, servers
+from wian.embedded.chroot import ROOT_VARIABLE
 from wian.embedded.folders import default_home, run_folder
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -193,6 +194,7 @@ async def test_servers_that_the_environment_names_are_used_and_nothing_is_starte
 
 async def test_without_apt_one_sentence_says_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(ROOT_VARIABLE, raising=False)
     with pytest.raises(ServerUnavailable) as refused:
         async with servers(home=tmp_path):
             pass
@@ -219,3 +221,10 @@ async def test_an_interrupt_while_starting_leaves_nothing() -> None:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def test_a_root_without_rabbitmq_is_refused_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path))
+    with pytest.raises(ServerUnavailable, match="no RabbitMQ is installed there"):
+        async with servers(home=tmp_path):
+            pass

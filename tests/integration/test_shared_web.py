@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Annotated
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 import pytest
 from fastapi import Depends, FastAPI
@@ -196,3 +197,22 @@ async def test_the_loser_of_a_deadlock_may_try_again(database_dsn: str) -> None:
 
         outcomes = await asyncio.gather(lock(first, second), lock(second, first), return_exceptions=True)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType", "Unavailable"]
+
+
+async def test_a_connection_that_is_lost_within_a_transaction_means_that_the_database_is_away(database_dsn: str) -> None:
+    async with postgres.open_database(database_dsn, service="ack", pool_size=2) as database:
+        with pytest.raises(postgres.Unavailable):
+            async with database.transaction() as connection:
+                backend = await connection.fetchval("SELECT pg_backend_pid()")
+                admin = await postgres.connect(database_dsn)
+                await admin.execute("SELECT pg_terminate_backend($1)", backend)
+                await admin.close()
+                while True:
+                    await connection.execute("SELECT 1")
+
+
+async def test_a_mistaken_call_is_no_outage(database_dsn: str) -> None:
+    async with postgres.open_database(database_dsn, service="ack", pool_size=2) as database:
+        with pytest.raises(asyncpg.DataError):
+            async with database.transaction() as connection:
+                await connection.fetchval("SELECT $1::uuid", "no uuid")

@@ -8,15 +8,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from services.dispatch.breaker import HEALTHY, BreakerPolicy, CircuitState, after, look, room
 from services.dispatch.outcomes import Delivered, Gone, Outcome, Refused, RetryLater
+from services.dispatch.reasons import http_reason
 
 POLICY = BreakerPolicy(threshold=3, first_pause=30, longest_pause=240)
 TROUBLE = [
     RetryLater("timeout"),
     RetryLater("connection_failed"),
-    RetryLater("http_503", 503),
-    RetryLater("http_429", 429, "", 5),
+    RetryLater(http_reason(503), 503),
+    RetryLater(http_reason(429), 429, "", 5),
 ]
-ANSWERS = [Delivered(204), Refused("http_404", 404), Gone(410)]
+ANSWERS = [Delivered(204), Refused(http_reason(404), 404), Gone(410)]
 LIMIT = 10
 
 
@@ -100,6 +101,6 @@ def test_each_opening_in_a_row_pauses_longer_up_to_the_longest(openings: int, di
 
 def test_an_endpoint_that_asks_for_a_pause_gets_it() -> None:
     now = datetime(2026, 11, 23, tzinfo=UTC)
-    asked = RetryLater("http_429", 429, "", 600)
+    asked = RetryLater(http_reason(429), 429, "", 600)
     circuit = after(HEALTHY, [asked] * POLICY.threshold, POLICY, now, 0.5)
     assert circuit.open_until == now + timedelta(seconds=600)

@@ -27,6 +27,7 @@ from services.dispatch.delivery.decide import (
 )
 from services.dispatch.ladder import LADDER, Routes, first_channel
 from services.dispatch.outcomes import Deferred, Delivered, Gone, NoRoute, Outcome, Refused, RetryLater, was_tried
+from services.dispatch.reasons import http_reason
 from services.dispatch.retry import JITTER, LONGEST_REQUESTED_PAUSE, LanePolicy, Policy, wait_before_retry
 from services.dispatch.steps import SHORTEST_STEPS, StepLimits, step_end, step_length
 from shared.contracts.events import Channel
@@ -41,7 +42,7 @@ dice = st.floats(min_value=0, max_value=1)
 requested = st.none() | st.floats(min_value=0, max_value=1e9)
 failures = st.one_of(
     requested.map(lambda after: RetryLater("timeout", after=after)),
-    st.just(Refused("http_404", 404)),
+    st.just(Refused(http_reason(404), 404)),
     st.just(Gone(410)),
     st.just(NoRoute("none")),
 )

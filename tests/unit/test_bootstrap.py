@@ -64,3 +64,15 @@ def test_a_pip_that_fails_leaves_no_stamp_so_the_next_run_repairs(tmp_path: Path
     with pytest.raises(bootstrap.BootstrapError, match=r"packages of requirements\.lock could not be installed"):
         bootstrap.prepare(tmp_path)
     assert not (tmp_path / ".venv/.wian-stamp").exists()
+
+
+def test_an_environment_that_is_a_link_to_anothers_is_not_emptied(tmp_path: Path) -> None:
+    shared, checkout = tmp_path / "shared", tmp_path / "checkout"
+    shared.mkdir()
+    (shared / "in use").touch()
+    checkout.mkdir()
+    (checkout / "requirements.lock").write_text("one==1\n")
+    (checkout / ".venv").symlink_to(shared)
+    with pytest.raises(bootstrap.BootstrapError, match="is a link to another checkout's"):
+        bootstrap.prepare(checkout)
+    assert (shared / "in use").exists()

@@ -32,6 +32,7 @@ from services.dispatch.mail import unreachable
 from services.dispatch.mail_message import one_line
 from services.dispatch.mail_pool import start_tls
 from services.dispatch.outcomes import Deferred, Delivered, Gone, NoRoute, Outcome, Refused, RetryLater, answer_text
+from services.dispatch.reasons import http_reason
 from services.dispatch.retry import LanePolicy, Policy
 from services.dispatch.signatures import is_usable, new_secret
 from services.dispatch.steps import StepLimits
@@ -163,7 +164,7 @@ EXPECTED: dict[type[Outcome], Transition] = {
 EXAMPLES: tuple[Outcome, ...] = (
     Delivered(200),
     RetryLater("timeout"),
-    Refused("http_404", 404),
+    Refused(http_reason(404), 404),
     Gone(410),
     NoRoute("none"),
     Deferred("over a limit", 3),
@@ -180,7 +181,7 @@ def test_the_next_channel_is_taken_when_the_schedule_is_used_up() -> None:
     assert decide(RetryLater("timeout"), standing(tried=1), POLICY, NOW, 0.5) == Again(NOW + timedelta(seconds=30))
     assert decide(RetryLater("timeout"), standing(tried=2), POLICY, NOW, 0.5) == TO_EMAIL
     by_mail = standing(Channel.EMAIL, tried=2)
-    assert decide(RetryLater("450"), by_mail, POLICY, NOW, 0.5) == TO_INBOX
+    assert decide(RetryLater("recipient_refused"), by_mail, POLICY, NOW, 0.5) == TO_INBOX
 
 
 def test_what_is_deferred_waits_no_longer_than_its_step() -> None:

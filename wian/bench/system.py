@@ -29,11 +29,12 @@ from wian.local import environment, own_database
 PORTS: Final = 50
 POLL: Final = 0.05
 
-# The paths of a circular's recipients, as far as they are told by `agencies`.
+# Identifiers in the order of time, as the services make them.
 ADD_DELIVERIES: Final = """
 INSERT INTO dispatch.deliveries (delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty,
     acknowledgment_link, lane, channel, state, next_attempt_at, turn_at)
-SELECT gen_random_uuid(), gen_random_uuid(), $1, ($2::uuid[])[1 + (n - 1) % cardinality($2::uuid[])], 'นายอำเภอ ' || n, n, false,
+SELECT (lpad(to_hex(floor(extract(epoch FROM now()) * 1000)::bigint), 12, '0') || lpad(to_hex(n), 8, '0') || left(md5('d' || $1::uuid::text), 12))::uuid,
+    (lpad(to_hex(floor(extract(epoch FROM now()) * 1000)::bigint), 12, '0') || lpad(to_hex(n), 8, '0') || left(md5('r' || $1::uuid::text), 12))::uuid, $1, ($2::uuid[])[1 + (n - 1) % cardinality($2::uuid[])], 'นายอำเภอ ' || n, n, false,
     'IjAxYTIwNjkyNmMwMDc3NDM4NDkyMmE0NzI3ODQ2MmNmIg.awO7Bw.dONDrf0KF49Salj5Z75T9z5d2Ww', $3, 'webhook', 'scheduled', now(),
     now() + least(n * interval '10 ms', interval '5 min')
 FROM generate_series(1, $4::bigint) AS n

@@ -1,4 +1,7 @@
-"""`python -m wian.embedded`: start both servers, print their addresses as one line of JSON, and wait to be stopped."""
+"""`python -m wian.embedded`: start both servers, print their addresses as one line of JSON, and wait to be stopped.
+
+`python -m wian.embedded rabbitmq4`: make a root with RabbitMQ 4 when there is none, and print its path.
+"""
 
 import asyncio
 import json
@@ -6,7 +9,9 @@ import signal
 import sys
 from dataclasses import asdict
 
+from wian.embedded.chroot import made_root
 from wian.embedded.errors import EmbeddedServerError
+from wian.embedded.folders import default_home
 from wian.embedded.servers import servers
 
 
@@ -29,9 +34,13 @@ async def _serve() -> None:
         await asked_to_stop.wait()
 
 
+async def _make_root() -> None:
+    print(await made_root(default_home()))
+
+
 def main() -> int:
     try:
-        asyncio.run(_serve())
+        asyncio.run(_make_root() if sys.argv[1:] == ["rabbitmq4"] else _serve())
     except EmbeddedServerError as error:
         print(error, file=sys.stderr)
         return 1

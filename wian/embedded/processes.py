@@ -132,6 +132,11 @@ class OwnedProcess:
         if not await self._gone(patience_seconds):
             await self.kill()
 
+    def freeze(self) -> None:
+        """SIGSTOP for the leader: what it holds can be looked at before it is killed."""
+        if self.running():
+            self._leader.send_signal(signal.SIGSTOP)
+
     async def kill(self) -> None:
         """SIGKILL for the whole tree. Returns when it is gone."""
         for process in [self._leader.pid, *_descendants(self._leader.pid)] if self.running() else []:

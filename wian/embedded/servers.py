@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from wian.embedded.chroot import given_root
 from wian.embedded.debian import check_rabbitmq_can_be_had
 from wian.embedded.folders import default_home, run_folder
 from wian.embedded.postgres import EmbeddedPostgres, find_installation
@@ -41,7 +42,7 @@ async def servers(*, home: Path | None = None) -> AsyncGenerator[Servers, None]:
     given_dsn, given_url = os.environ.get("WIAN_POSTGRES_DSN"), os.environ.get("WIAN_AMQP_URL")
     if not given_dsn:
         find_installation()
-    if not given_url:
+    if not given_url and given_root() is None:
         check_rabbitmq_can_be_had(home)
     if given_dsn and given_url:
         yield Servers(None, None, ServerAddresses(given_dsn, given_url))

@@ -7,12 +7,30 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from services.dispatch.api.dependencies import DEFAULT_PAGE, After, Dispatch, Limit, SenderOrRecipient
-from services.dispatch.store import circulars, reading
+from services.dispatch.api.dependencies import DEFAULT_PAGE, After, Dispatch, Limit, SenderOrRecipient, SendersClerk
+from services.dispatch.api.failures import (
+    Because,
+    Before,
+    BlameIs,
+    CauseIs,
+    CauseOut,
+    RecipientIs,
+    RedriveMany,
+    RedrivenMany,
+    RedrivenOne,
+    Since,
+    show_redriven,
+    show_symptom,
+)
+from services.dispatch.causes import symptoms_of
+from services.dispatch.redrive import redrive_many, redrive_one
+from services.dispatch.resources import Resources
+from services.dispatch.store import circulars, reading, repair
 from services.dispatch.store.reading import StoredAttempt, StoredDelivery
+from services.dispatch.store.repair import RedriveOrder, Wanted
 from shared.contracts.events import Channel, HandOverGrade
-from shared.pages import Page, page_of, read_numbered_cursor
-from shared.problems import NOT_FOUND, ProblemError
+from shared.pages import Page, page_of, read_numbered_cursor, read_timed_cursor, timed_key
+from shared.problems import NOT_FOUND, REQUEST_INVALID, FieldError, ProblemError
 
 router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
 
@@ -22,6 +40,7 @@ class FailureOut(BaseModel):
 
     reason: str
     detail: str
+    cause: CauseOut | None = Field(default=None, description="What is behind it; given where undeliverable letters are listed.")
 
 
 class DeliveryOut(BaseModel):
@@ -68,19 +87,39 @@ class AttemptLog(BaseModel):
     next: None = None
 
 
-@router.get("", summary="A circular's deliveries")
+@router.get("", summary="A circular's deliveries, or what could not be delivered")
 async def list_deliveries(
-    circular_id: Annotated[UUID, Query(description="A circular that your agency sent.")],
     request: Request,
     response: Response,
     caller: SenderOrRecipient,
     dispatch: Dispatch,
+    circular_id: Annotated[
+        UUID | None, Query(description="A circular that your agency sent; without it, `state` must be given.")
+    ] = None,
+    state: Annotated[Literal["undeliverable"] | None, Query(description="Only those that could not be delivered.")] = None,
+    recipient_agency_id: RecipientIs = None,
+    cause: CauseIs = None,
+    blame: BlameIs = None,
+    since: Since = None,
+    before: Before = None,
     after: After = None,
     limit: Limit = DEFAULT_PAGE,
 ) -> Page[DeliveryOut]:
-    """The deliveries of a circular that your agency sent, in the order of its list."""
-    cursor = read_numbered_cursor(after)
+    """The deliveries of a circular that your agency sent, in the order of its list.
+
+    With `state=undeliverable`: what of all your agency's circulars could not be delivered, the earliest first, each with its
+    cause, who can mend it, and how. What the recipient has acknowledged all the same is left out.
+    """
     agency_id = caller.agency()
+    if state is not None:
+        wanted = Wanted(agency_id, recipient_agency_id, circular_id, since, before, symptoms_of(cause, blame))
+        return await _undeliverable(dispatch, wanted, after, limit, request, response)
+    if circular_id is None or not (recipient_agency_id is cause is blame is since is before is None):
+        raise ProblemError(
+            REQUEST_INVALID,
+            errors=[FieldError("/query/state", "missing", "give circular_id alone, or state=undeliverable with conditions")],
+        )
+    cursor = read_numbered_cursor(after)
     async with dispatch.database.connection() as connection:
         if await circulars.get_sender(connection, circular_id) != agency_id:
             raise ProblemError(NOT_FOUND)
@@ -93,6 +132,46 @@ async def list_deliveries(
         request=request,
         response=response,
     )
+
+
+async def _undeliverable(
+    dispatch: Resources, wanted: Wanted, after: str | None, limit: int, request: Request, response: Response
+) -> Page[DeliveryOut]:
+    cursor = read_timed_cursor(after)
+    async with dispatch.database.connection() as connection:
+        found = await repair.undeliverable(connection, wanted, cursor, limit + 1)
+    return page_of(
+        found,
+        limit,
+        key=lambda failed: timed_key(failed.failed_at, failed.delivery.address.delivery_id),
+        show=lambda failed: _show(failed.delivery, show_symptom(failed.symptom)),
+        request=request,
+        response=response,
+    )
+
+
+@router.post("/redrive", summary="Set many letters going again")
+async def redrive_deliveries(body: RedriveMany, caller: SendersClerk, dispatch: Dispatch) -> RedrivenMany:
+    """Set going again what your agency sent and could not be delivered: up to `limit` of those that `filter` finds.
+
+    Each begins at the first open channel of its ladder. Call again while `remaining` is above 0.
+    """
+    order = RedriveOrder(caller.client_id, by_operator=False, why=body.why)
+    done, remaining = await redrive_many(dispatch, body.filter.wanted(caller.agency()), body.limit, order)
+    return RedrivenMany(redriven=done, remaining=remaining)
+
+
+@router.post("/{delivery_id}/redrive", summary="Set one letter going again")
+async def redrive_delivery(
+    delivery_id: UUID, caller: SendersClerk, dispatch: Dispatch, body: Because | None = None
+) -> RedrivenOne:
+    """Set an undeliverable letter of your agency going again. Asked twice, it says that the letter is under way."""
+    async with dispatch.database.connection() as connection:
+        delivery = await reading.get(connection, delivery_id)
+        if delivery is None or await circulars.get_sender(connection, delivery.circular_id) != caller.agency():
+            raise ProblemError(NOT_FOUND)
+    order = RedriveOrder(caller.client_id, by_operator=False, why="" if body is None else body.why)
+    return show_redriven(await redrive_one(dispatch, delivery_id, order))
 
 
 @router.get("/{delivery_id}", summary="One delivery")
@@ -121,8 +200,10 @@ async def _seen_by(connection: reading.Connection, delivery_id: UUID, agency_id:
     return delivery
 
 
-def _show(delivery: StoredDelivery) -> DeliveryOut:
-    failed = delivery.state == "undeliverable"
+def _show(delivery: StoredDelivery, cause: CauseOut | None = None) -> DeliveryOut:
+    failure: FailureOut | None = None
+    if delivery.state == "undeliverable":
+        failure = FailureOut(reason=delivery.failure_reason or "", detail=delivery.failure_detail or "", cause=cause)
     return DeliveryOut(
         delivery_id=delivery.address.delivery_id,
         recipient_id=delivery.address.recipient_id,
@@ -136,7 +217,7 @@ def _show(delivery: StoredDelivery) -> DeliveryOut:
         handed_over_at=delivery.handed_over_at,
         hand_over_channel=delivery.hand_over_channel,
         hand_over_grade=delivery.hand_over_grade,
-        failure=FailureOut(reason=delivery.failure_reason or "", detail=delivery.failure_detail or "") if failed else None,
+        failure=failure,
         acknowledged_at=delivery.acknowledged_at,
         bounced_at=delivery.bounced_at,
         bounce_reason=delivery.bounce_reason,

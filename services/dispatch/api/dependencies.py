@@ -37,6 +37,7 @@ EndpointOwner = Annotated[Principal, Depends(needs(Scope.ENDPOINTS_WRITE))]
 Recipient = Annotated[Principal, Depends(needs(Scope.DELIVERIES_READ))]
 Sender = Annotated[Principal, Depends(needs(Scope.CIRCULARS_READ))]
 SendersClerk = Annotated[Principal, Depends(needs(Scope.LETTERS_WRITE))]
+Operator = Annotated[Principal, Depends(needs(Scope.OPERATE))]
 SenderOrRecipient = Annotated[Principal, Depends(needs(Scope.DELIVERIES_READ, Scope.CIRCULARS_READ))]
 
 Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Most items of the page.")]

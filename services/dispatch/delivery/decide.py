@@ -7,6 +7,7 @@ from typing import Final, assert_never
 from services.dispatch import ladder
 from services.dispatch.ladder import Routes
 from services.dispatch.outcomes import Deferred, Delivered, Gone, NoRoute, Outcome, Refused, RetryLater
+from services.dispatch.reasons import FailureReason
 from services.dispatch.retry import Policy, wait_before_retry
 from services.dispatch.steps import step_end
 from shared.contracts.events import Channel, HandOverGrade
@@ -78,7 +79,7 @@ class Take:
 class Undeliverable:
     """An end: no channel is left."""
 
-    reason: str
+    reason: FailureReason
     detail: str
     at: datetime
 
@@ -160,6 +161,11 @@ def without_sending(standing: Standing, *, agency_known: bool, created_at: datet
 def sent_on_paper(at: datetime) -> HandedOver:
     """What follows when a clerk of the sender has sent the letter on paper: nothing proves yet that it arrived."""
     return HandedOver(Channel.PAPER, ladder.grade_of(Channel.PAPER), at)
+
+
+def redriven(standing: Standing, policy: Policy, now: datetime) -> Take:
+    """What follows when an undeliverable letter is set going again: the ladder from its first open channel, with full budgets."""
+    return _begin(ladder.first_channel(standing.routes), standing.lane, standing.deadline, policy, now)
 
 
 def paper_failed(why: str, now: datetime) -> Undeliverable:

@@ -25,8 +25,8 @@ from shared.postgres import Connection, Database
 # Outcomes that come within this time of each other are recorded together.
 LINGER: Final = 0.01
 MOST_AT_ONCE: Final = 500
-# Shorter than the pause of a scheduler that finds the database away (`scheduler.OUTAGE_PAUSE`): outcomes that waited in
-# memory are recorded before their leases, which ran out meanwhile, are claimed anew.
+# Short beside the time for which a scheduler does not trust leases after an outage (`scheduler.Pace.renewal`): outcomes that
+# waited in memory are recorded before their leases, which ran out meanwhile, are claimed anew.
 OUTAGE_PAUSE: Final = 0.25
 
 log = structlog.stdlib.get_logger(__name__)

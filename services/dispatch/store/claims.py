@@ -89,7 +89,8 @@ UPDATE leases SET leased_until = now() + $2::interval WHERE lease_token = ANY($1
 """
 
 EXPIRED: Final = """
-SELECT lease_token, holder IS NOT NULL AS held FROM leases WHERE leased_until < now() ORDER BY leased_until LIMIT $1 FOR UPDATE SKIP LOCKED
+SELECT lease_token, holder IS NOT NULL AS held FROM leases WHERE leased_until < now() AND (holder IS NULL OR $2)
+ORDER BY leased_until LIMIT $1 FOR UPDATE SKIP LOCKED
 """
 
 
@@ -169,9 +170,9 @@ async def renew(connection: Connection, tokens: Sequence[UUID], lease: timedelta
     await connection.execute(RENEW, list(tokens), lease)
 
 
-async def lock_expired(connection: Connection, limit: int) -> Expired:
-    """Leases that have run out."""
-    rows = await connection.fetch(EXPIRED, limit)
+async def lock_expired(connection: Connection, limit: int, *, held: bool) -> Expired:
+    """Leases that have run out; those that workers have taken up only when `held`."""
+    rows = await connection.fetch(EXPIRED, limit, held)
     return Expired(
         held=tuple(row["lease_token"] for row in rows if row["held"]),
         waiting=tuple(row["lease_token"] for row in rows if not row["held"]),

@@ -90,7 +90,8 @@ def address_of(row: Row) -> Address:
     )
 
 
-def _delivery(row: Row) -> StoredDelivery:
+def delivery_of(row: Row) -> StoredDelivery:
+    """The delivery in a row that has its columns."""
     return StoredDelivery(
         address=address_of(row),
         circular_id=row["circular_id"],
@@ -110,16 +111,16 @@ def _delivery(row: Row) -> StoredDelivery:
 
 async def inbox(connection: Connection, agency_id: UUID, after: UUID | None, limit: int) -> list[StoredDelivery]:
     """What the agency has not acknowledged, oldest first, by whichever channel it came."""
-    return [_delivery(row) for row in await connection.fetch(INBOX, agency_id, after, limit)]
+    return [delivery_of(row) for row in await connection.fetch(INBOX, agency_id, after, limit)]
 
 
 async def get(connection: Connection, delivery_id: UUID) -> StoredDelivery | None:
     row = await connection.fetchrow(GET, delivery_id)
-    return None if row is None else _delivery(row)
+    return None if row is None else delivery_of(row)
 
 
 async def get_many(connection: Connection, delivery_ids: Sequence[UUID]) -> dict[UUID, StoredDelivery]:
-    found = [_delivery(row) for row in await connection.fetch(GET_MANY, list(delivery_ids))]
+    found = [delivery_of(row) for row in await connection.fetch(GET_MANY, list(delivery_ids))]
     return {delivery.address.delivery_id: delivery for delivery in found}
 
 
@@ -128,7 +129,7 @@ async def of_circular(
 ) -> list[StoredDelivery]:
     """The circular's deliveries in list order."""
     position, delivery_id = after or (None, None)
-    return [_delivery(row) for row in await connection.fetch(OF_CIRCULAR, circular_id, position, delivery_id, limit)]
+    return [delivery_of(row) for row in await connection.fetch(OF_CIRCULAR, circular_id, position, delivery_id, limit)]
 
 
 async def attempts(connection: Connection, delivery_id: UUID) -> list[StoredAttempt]:

@@ -1,0 +1,97 @@
+"""`wian repair` on a running system: an agency's undeliverable letter, and a message that nobody can apply."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Sequence
+
+import httpx
+import pytest
+
+from shared.broker import Outgoing, Publisher
+from shared.contracts.topology import ACK_EVENTS
+from tests.support.eventually import eventually
+from tests.support.office import enrol, registered_letter
+from tests.support.system import RunningSystem, running_system
+
+
+@pytest.fixture
+async def system(settings_environment: dict[str, str]) -> AsyncGenerator[RunningSystem]:
+    # Nobody fetches the letter, and no clerk sends it, within a moment.
+    async with running_system(settings_environment, dispatch_step_limits="60,60,0.05,0.05") as running:
+        yield running
+
+
+async def wian(system: RunningSystem, client: Sequence[str], *arguments: str) -> tuple[int, str]:
+    """Run `wian repair` as that client; returns its exit status and all that it printed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "wian",
+        "repair",
+        *arguments,
+        env={
+            "WIAN_API_URL": system.url,
+            "WIAN_CLIENT_ID": client[0],
+            "WIAN_CLIENT_SECRET": client[1],
+            "PATH": "",
+            "LANG": "C.UTF-8",
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    printed, _ = await process.communicate()
+    assert client[1] not in printed.decode(), "a secret is never echoed"
+    return process.returncode or 0, printed.decode()
+
+
+async def test_an_agency_sets_its_letter_going_again_and_sees_that_it_arrived(system: RunningSystem) -> None:
+    async with httpx.AsyncClient(base_url=system.url, timeout=10) as http:
+        office = await enrol(http, system)
+        path = await registered_letter(office)
+        sent = await office.sender.post(f"{path}/dispatch", headers={"Idempotency-Key": "once"})
+        sender = office.sender._credentials
+
+        async def state() -> str:
+            answer = await office.sender.answer("GET", f"/v1/circulars/{sent['circular_id']}/recipients")
+            return answer.json()["items"][0]["state"] if answer.is_success else ""
+
+        await eventually(state, lambda found: found == "undeliverable", within=20)
+        status, printed = await wian(system, sender, "deliveries", "list", "--cause", "not_sent_on_paper")
+        assert status == 0, printed
+        assert "not_sent_on_paper (sender)" in printed
+        assert "สั่งส่งใหม่" in printed
+        assert printed.endswith("1 undeliverable\n")
+        status, printed = await wian(system, office.stranger._credentials, "deliveries", "redrive", "--blame", "sender")
+        assert (status, printed) == (0, "0 redriven, 0 remaining\n"), "another agency's letter is not touched"
+        status, printed = await wian(system, sender, "deliveries", "redrive", "--blame", "sender", "--why", "โทรแจ้งแล้ว")
+        assert (status, printed.partition(",")[0]) == (0, "1 redriven")
+        status, printed = await wian(system, sender, "deliveries", "redrive")
+        assert status == 1
+        assert "name at least one condition" in printed
+        (item,) = (await office.receiver.get("/v1/inbox"))["items"]
+        await office.receiver.get(f"/v1/inbox/{item['delivery_id']}")
+        await eventually(state, lambda found: found == "handed_over", within=20)
+        status, printed = await wian(system, system.operator, "deliveries", "list")
+        assert (status, printed) == (0, "0 undeliverable\n")
+
+
+async def test_an_operator_sees_a_dead_letter_tries_it_again_and_discards_it(
+    system: RunningSystem, amqp_url: str, broker_namespace: str
+) -> None:
+    publisher = Publisher(amqp_url, broker_namespace, timeout=5)
+    assert await publisher.publish([Outgoing(None, ACK_EVENTS, "nobody-can-read-this", b"{")]) == [None]
+    await publisher.close()
+
+    async def listed() -> str:
+        return (await wian(system, system.operator, "dead-letters", "list"))[1]
+
+    printed = await eventually(listed, lambda text: text.endswith("1 kept\n"), within=20)
+    assert "message_unreadable (platform)" in printed
+    identifier = printed.split()[0]
+    # It cannot be read the second time either, and may have died before the redrive was settled.
+    tried = await wian(system, system.operator, "dead-letters", "redrive", identifier)
+    assert tried in ((0, f"{identifier}: redriven\n"), (0, f"{identifier}: published, and died again: it is kept\n"))
+    await eventually(listed, lambda text: text.endswith("1 kept\n"), within=20)
+    discarded = await wian(system, system.operator, "dead-letters", "discard", identifier, "--why", "a test")
+    assert discarded == (0, f"{identifier}: discarded\n")
+    assert await listed() == "0 kept\n"
