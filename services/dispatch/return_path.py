@@ -15,7 +15,7 @@ _UUID_BYTES: Final = 16
 # 80 bits: whoever guesses can ask a mail server only so often.
 _MAC_BYTES: Final = 10
 # 26 bytes in base 32, without the padding. Some servers change the case of what stands before the @, none drops a letter.
-_LOCAL: Final = re.compile(r"bounces\+([a-z2-7]{42})", re.IGNORECASE)
+_LOCAL: Final = re.compile(r"bounces\+([a-z2-7]{42})", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,9 @@ class ReturnPaths:
         except binascii.Error:
             return None
         delivery_id = UUID(bytes=raw[:_UUID_BYTES])
-        return delivery_id if hmac.compare_digest(raw[_UUID_BYTES:], self._mac(delivery_id)) else None
+        # The whole address, not the bytes alone: the last letter has two bits that no byte takes, and may not vary.
+        expected = self.of(delivery_id).rpartition("@")[0]
+        return delivery_id if hmac.compare_digest(local.lower(), expected) else None
 
     def _mac(self, delivery_id: UUID) -> bytes:
         return hmac.digest(self.key.encode(), _SALT + delivery_id.bytes, sha256)[:_MAC_BYTES]
