@@ -7,10 +7,13 @@ from enum import StrEnum
 from typing import Final
 
 from services.dispatch.outcomes import Outcome, RetryLater
+from services.dispatch.reasons import Reason
 
 JITTER: Final = 0.2
-# Trouble of our own says nothing about the endpoint.
-OUR_OWN_TROUBLE: Final = frozenset({"internal_error", "secret_unreadable"})
+# Trouble of our own says nothing about the endpoint: an egress proxy that is away must not open every circuit.
+OUR_OWN_TROUBLE: Final[frozenset[Reason]] = frozenset(
+    {"internal_error", "proxy_refused", "proxy_unreachable", "secret_unreadable"}
+)
 # An endpoint that asks for a pause is given it, up to this long.
 LONGEST_REQUESTED_PAUSE: Final = 3600.0
 
@@ -60,9 +63,10 @@ def after(circuit: Circuit, outcomes: Iterable[Outcome], policy: BreakerPolicy, 
     """
     current = look(circuit, now)
     for outcome in outcomes:
-        if not _is_trouble(outcome):
-            if not _is_ours(outcome):
-                current = HEALTHY
+        if _is_ours(outcome):
+            continue
+        if not isinstance(outcome, RetryLater):
+            current = HEALTHY
         elif current.state is not CircuitState.OPEN:
             failures = current.failures + 1
             if current.state is CircuitState.HALF_OPEN or failures >= policy.threshold:
@@ -84,15 +88,10 @@ def room(circuit: Circuit, limit: int) -> int:
             return 0
 
 
-def _is_trouble(outcome: Outcome) -> bool:
-    return isinstance(outcome, RetryLater) and outcome.reason not in OUR_OWN_TROUBLE
-
-
 def _is_ours(outcome: Outcome) -> bool:
     return isinstance(outcome, RetryLater) and outcome.reason in OUR_OWN_TROUBLE
 
 
-def _pause(openings: int, outcome: Outcome, policy: BreakerPolicy, dice: float) -> float:
+def _pause(openings: int, outcome: RetryLater, policy: BreakerPolicy, dice: float) -> float:
     planned = min(policy.first_pause * 2 ** min(openings, 30), policy.longest_pause) * (1 - JITTER + 2 * JITTER * dice)
-    asked = outcome.after if isinstance(outcome, RetryLater) else None
-    return planned if asked is None else max(planned, min(asked, LONGEST_REQUESTED_PAUSE))
+    return planned if outcome.after is None else max(planned, min(outcome.after, LONGEST_REQUESTED_PAUSE))

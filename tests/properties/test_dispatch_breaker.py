@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from services.dispatch.breaker import HEALTHY, BreakerPolicy, CircuitState, after, look, room
+from services.dispatch.breaker import HEALTHY, OUR_OWN_TROUBLE, BreakerPolicy, CircuitState, after, look, room
 from services.dispatch.outcomes import Delivered, Gone, Outcome, Refused, RetryLater
-from services.dispatch.reasons import http_reason
+from services.dispatch.reasons import Reason, http_reason
 
 POLICY = BreakerPolicy(threshold=3, first_pause=30, longest_pause=240)
 TROUBLE = [
@@ -52,10 +52,10 @@ class Breaker(RuleBasedStateMachine):
         self.failures = 0
         assert self.circuit == HEALTHY
 
-    @rule(dice=st.floats(0, 1))
-    def our_own_trouble(self, dice: float) -> None:
+    @rule(reason=st.sampled_from(sorted(OUR_OWN_TROUBLE)), dice=st.floats(0, 1))
+    def our_own_trouble(self, reason: Reason, dice: float) -> None:
         before = look(self.circuit, self.now)
-        self._attempt(RetryLater("internal_error"), dice)
+        self._attempt(RetryLater(reason), dice)
         assert self.circuit == before
 
     @rule(seconds=st.floats(0.1, 400))
