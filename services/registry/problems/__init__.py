@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
+from services.registry.problems import agencies, attachments, books, letters, lists, numbers, preflight, withdrawals
 from shared.problems import FieldError, Problem, ProblemError
 
 AGENCY_UNKNOWN: Final = Problem(
@@ -331,6 +332,11 @@ CATALOGUE: Final = (
     ATTACHMENT_HASH_DIFFERS,
     ATTACHMENTS_TOO_MANY,
     DIGEST_MALFORMED,
+    *(
+        problem
+        for area in (agencies, attachments, books, letters, lists, numbers, preflight, withdrawals)
+        for problem in area.CATALOGUE
+    ),
 )
 
 _BY_CODE: Final = {problem.code: problem for problem in CATALOGUE}
