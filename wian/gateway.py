@@ -19,6 +19,8 @@ ROUTES: Final[Mapping[str, str]] = {
     "/v1/agencies": "registry",
     "/v1/lists": "registry",
     "/v1/registers": "registry",
+    "/v1/reservations": "registry",
+    "/v1/templates": "registry",
     "/v1/letters": "registry",
     "/v1/attachments": "registry",
     "/f": "registry",

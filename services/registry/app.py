@@ -10,8 +10,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from services.registry import problems
-from services.registry.api import agencies, attachments, clients, letters, lists, oauth, registers
+from services.registry.api import agencies, attachments, clients, letters, lists, oauth, registers, reservations, templates
 from services.registry.config import RegistrySettings
+from services.registry.domain.kinds import requirements
+from services.registry.registration import Registrar
 from services.registry.resources import Resources
 from services.registry.storage import open_storage
 from services.registry.tokens import Tokens
@@ -34,6 +36,8 @@ _ROUTERS: Final = (
     agencies.router,
     lists.router,
     registers.router,
+    reservations.router,
+    templates.router,
     letters.router,
     attachments.router,
 )
@@ -59,7 +63,12 @@ def create_app(resources: Resources) -> FastAPI:
 
 async def _on_unknown_owner(_request: Request, error: Exception) -> JSONResponse:
     # Only the caller's own agency is not looked up before it is referred to: a token of an outside issuer may name any.
-    if getattr(error, "constraint_name", None) not in {"lists_owner", "registers_owner", "letters_owner"}:
+    if getattr(error, "constraint_name", None) not in {
+        "lists_owner",
+        "registers_owner",
+        "letters_owner",
+        "letter_templates_owner",
+    }:
         raise error
     return problem_response(ProblemError(problems.AGENCY_UNKNOWN, "the token's agency is not in the registry"))
 
@@ -78,6 +87,7 @@ async def open_parts(settings: RegistrySettings) -> AsyncGenerator[Parts]:
             database=database,
             storage=open_storage(settings.registry_storage_url),
             tokens=tokens,
+            registrar=Registrar(database, requirements(settings.registry_required_fields)),
             signer=LinkSigner(settings.link_key.get_secret_value()),
         )
         publisher = Publisher(settings.amqp_url.get_secret_value(), settings.broker_namespace, timeout=settings.publish_timeout)

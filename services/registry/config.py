@@ -5,6 +5,7 @@ from typing import Annotated, Final, Self
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
+from services.registry.domain.kinds import Kind, requirements
 from shared.settings import ServiceSettings
 
 KEY_MIN_LENGTH: Final = 32
@@ -57,10 +58,20 @@ class RegistrySettings(ServiceSettings):
         default=200_000, description="Most addressees of one list."
     )
 
+    registry_required_fields: dict[Kind, tuple[str, ...]] = Field(
+        default={},
+        description="Fields that a kind of letter requires, in place of those of practice, as JSON: "
+        '`{"internal": ["date", "owner", "subject", "body"]}`. Those of external letters are fixed by ข้อ 11.',
+    )
+    registry_reservation_days: Annotated[int, Field(ge=1, le=400)] = Field(
+        default=60, description="Longest time for which numbers may be reserved, in days."
+    )
+
     @model_validator(mode="after")
     def _registry_relations_hold(self) -> Self:
         if len(self.registry_key_encryption_key.get_secret_value()) < KEY_MIN_LENGTH:
             raise ValueError(f"WIAN_REGISTRY_KEY_ENCRYPTION_KEY must have at least {KEY_MIN_LENGTH} characters")
+        requirements(self.registry_required_fields)
         if not self.registry_attachment_types:
             raise ValueError("WIAN_REGISTRY_ATTACHMENT_TYPES must name at least one media type")
         return self

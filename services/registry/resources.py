@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from services.registry.config import RegistrySettings
+from services.registry.registration import Registrar
 from services.registry.storage import AttachmentStorage
 from services.registry.tokens import Tokens
 from shared.links import LinkSigner
@@ -17,4 +18,5 @@ class Resources:
     database: Database
     storage: AttachmentStorage
     tokens: Tokens
+    registrar: Registrar
     signer: LinkSigner

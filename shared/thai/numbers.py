@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from shared.thai.dates import FIRST_BUDDHIST_YEAR, LAST_BUDDHIST_YEAR
 from shared.thai.digits import to_thai
 from shared.thai.text import has_unsafe_characters, normalise
 
@@ -12,13 +13,14 @@ MAX_UNIT_LENGTH: Final = 80
 # Far above what any register reaches in a year, and within a 32-bit column.
 MAX_RUNNING: Final = 999_999_999
 
-Reason = Literal["too_long", "unsafe_characters", "wrong_shape", "running_out_of_range", "not_canonical"]
+Reason = Literal["too_long", "unsafe_characters", "wrong_shape", "running_out_of_range", "year_out_of_range", "not_canonical"]
 
 # Digits are spelt out: `\d` would also match digits of every other script.
 _PREFIX: Final = r"([ก-ฮ]{1,3})\s*(\([^)]*\))?"
 _UNIT: Final = r"([0-9]+(?:\.[0-9]+)*)?"
 _UNIT_CODE: Final = re.compile(rf"\s*{_PREFIX}\s*{_UNIT}\s*")
 _LETTER_NUMBER: Final = re.compile(rf"\s*(?:ที่\s*)?{_PREFIX}\s*{_UNIT}\s*/\s*(ว\s*)?([0-9]+)\s*")
+_YEARLY_NUMBER: Final = re.compile(r"\s*(?:(?:เลข)?ที่\s*)?([0-9]+)\s*/\s*([0-9]{4})\s*")
 
 
 class LetterNumberError(ValueError):
@@ -79,10 +81,7 @@ class LetterNumber:
     running: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.running <= MAX_RUNNING:
-            raise LetterNumberError(
-                "running_out_of_range", f"expected a running number from 1 to {MAX_RUNNING}, got {self.running}"
-            )
+        _check_running(self.running)
 
     @property
     def normalised(self) -> str:
@@ -103,6 +102,43 @@ def parse_letter_number(text: str) -> LetterNumber:
     """
     match = _match(_LETTER_NUMBER, text, MAX_LENGTH, "a letter number such as 'สค ๐๐๑๗.๑/ว ๑๕๑๒๓'")
     return LetterNumber(_unit_code(match), circular=match[4] is not None, running=int(match[5]))
+
+
+@dataclass(frozen=True, slots=True)
+class YearlyNumber:
+    """The number of an order, an announcement or a certificate: running number and Buddhist year (practice)."""
+
+    running: int
+    year_be: int
+
+    def __post_init__(self) -> None:
+        _check_running(self.running)
+        if not FIRST_BUDDHIST_YEAR <= self.year_be <= LAST_BUDDHIST_YEAR:
+            raise LetterNumberError(
+                "year_out_of_range",
+                f"expected a Buddhist year from {FIRST_BUDDHIST_YEAR} to {LAST_BUDDHIST_YEAR}, got {self.year_be}",
+            )
+
+    @property
+    def normalised(self) -> str:
+        """The form for comparison: '12/2560'."""
+        return f"{self.running}/{self.year_be}"
+
+    @property
+    def printed(self) -> str:
+        """The form on the paper: '๑๒/๒๕๖๐'."""
+        return to_thai(self.normalised)
+
+
+def parse_yearly_number(text: str) -> YearlyNumber:
+    """Return the number in a text such as 'ที่ ๑๒/๒๕๖๐' or 'เลขที่ 12/2560'; raises LetterNumberError."""
+    match = _match(_YEARLY_NUMBER, text, MAX_LENGTH, "a number such as '๑๒/๒๕๖๐'")
+    return YearlyNumber(int(match[1]), int(match[2]))
+
+
+def _check_running(running: int) -> None:
+    if not 1 <= running <= MAX_RUNNING:
+        raise LetterNumberError("running_out_of_range", f"expected a running number from 1 to {MAX_RUNNING}, got {running}")
 
 
 def _match(pattern: re.Pattern[str], text: str, limit: int, expected: str) -> re.Match[str]:

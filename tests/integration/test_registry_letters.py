@@ -39,7 +39,9 @@ async def test_draft_is_read_back_with_codes_and_iso_dates(registry: RegistryUnd
     assert (made["state"], made["number"], made["content_hash"], made["circular_id"]) == ("draft", None, None, None)
     assert (made["date"], made["speed"], made["secrecy"]) == ("2017-11-09", "most_urgent", "normal")
     assert made["deadline"] == "2017-11-30T09:30:00Z"
-    assert made["references"] == [{"issuer": "กระทรวงมหาดไทย", "number": "มท ๐๒๑๘/ว๕๑๖๒", "date": "2017-10-20"}]
+    assert made["references"] == [
+        {"issuer": "กระทรวงมหาดไทย", "number": "มท ๐๒๑๘/ว๕๑๖๒", "date": "2017-10-20", "letter_id": None}
+    ]
     for name in ("owner", "subject", "salutation", "body", "closing", "signatory_name", "contact_unit", "telephone"):
         assert made[name] == LETTER[name]
     read = await registry.http.get(f"/v1/letters/{made['letter_id']}", headers=office.headers)
@@ -73,7 +75,8 @@ async def test_unknown_class_and_date_are_refused_never_defaulted(registry: Regi
         {"body": ["\0"]},
         {"body": "not a list"},
         {"deadline": "2017-11-30T16:30:00"},
-        {"kind": "internal"},
+        {"kind": "memo"},
+        {"references": [{"issuer": "กระทรวงมหาดไทย"}]},
         {"unknown": True},
         {"register_id": "x"},
         {"enclosures": [{"description": "x", "copies": 0}]},

@@ -2,7 +2,15 @@
 
 import pytest
 
-from shared.thai.numbers import MAX_RUNNING, LetterNumber, LetterNumberError, UnitCode, parse_letter_number
+from shared.thai.numbers import (
+    MAX_RUNNING,
+    LetterNumber,
+    LetterNumberError,
+    UnitCode,
+    YearlyNumber,
+    parse_letter_number,
+    parse_yearly_number,
+)
 
 PROVINCE = LetterNumber(UnitCode("สค", "0017.1"), circular=True, running=15123)
 
@@ -125,3 +133,20 @@ def test_a_unit_code_that_would_not_print_and_parse_back_is_refused(prefix: str,
 def test_a_running_number_outside_the_series_is_refused(running: int) -> None:
     with pytest.raises(LetterNumberError):
         LetterNumber(PROVINCE.unit, circular=True, running=running)
+
+
+def test_yearly_number_is_read_in_both_digits_and_printed_in_thai() -> None:
+    for text in ("๑๒/๒๕๖๐", " ที่ 12 / 2560 ", "เลขที่ ๐๑๒/2560"):
+        assert parse_yearly_number(text) == YearlyNumber(12, 2560)
+    assert YearlyNumber(12, 2560).printed == "๑๒/๒๕๖๐"
+    assert parse_yearly_number(YearlyNumber(12, 2560).printed).normalised == "12/2560"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("๑๒/๖๐", "wrong_shape"), ("๐/๒๕๖๐", "running_out_of_range"), ("๑/๒๐๑๗", "year_out_of_range"), ("สค ๑/๒๕๖๐", "wrong_shape")],
+)
+def test_what_is_no_yearly_number_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(LetterNumberError) as refused:
+        parse_yearly_number(text)
+    assert refused.value.reason == reason

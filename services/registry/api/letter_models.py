@@ -2,19 +2,31 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from services.registry import problems
-from services.registry.api.fields import Block, Line, Paragraph, RequestModel, ShortLine, SubjectLine
+from services.registry.api.fields import AgencyCode, Block, Line, Paragraph, RequestModel, ShortLine, SubjectLine
+from services.registry.domain.agencies import printed_unit_code
 from services.registry.domain.classes import read_secrecy, read_speed
-from services.registry.domain.letters import Attachment, Draft, Enclosure, Letter, LetterState, Reference
+from services.registry.domain.kinds import CORRESPONDENCE, Form, Kind
+from services.registry.domain.letters import (
+    Attachment,
+    CopyTo,
+    Draft,
+    Enclosure,
+    Letter,
+    LetterState,
+    Reference,
+    contradictions,
+)
 from services.registry.problems import refuse
 from shared.contracts.events import Secrecy, Speed
 from shared.problems import FieldError
 from shared.thai.dates import BUDDHIST_OFFSET, FIRST_BUDDHIST_YEAR, LAST_BUDDHIST_YEAR, ThaiDateError, parse_date
+from shared.thai.numbers import MAX_RUNNING
 
 _EXAMPLE: Final[dict[str, Any]] = {
     "register_id": "0190f3a0-0000-7000-8000-000000000001",
@@ -60,12 +72,27 @@ def _printable(deadline: datetime) -> datetime:
     return deadline
 
 
+Instant = Annotated[AwareDatetime, AfterValidator(_printable)]
+
+LinkedLetter = Annotated[
+    UUID | None,
+    Field(description="A registered letter that your agency sent or received; issuer, number and date are taken from it."),
+]
+
+
 class ReferenceIn(RequestModel):
-    """อ้างถึง: an earlier letter; the number as its issuer wrote it."""
+    """อ้างถึง: an earlier letter by its issuer, number and date, or as a link to one that is registered here."""
 
     issuer: Line = ""
-    number: Line
+    number: Line = ""
     date: DayText = None
+    letter_id: LinkedLetter = None
+
+    @model_validator(mode="after")
+    def _names_a_letter(self) -> Self:
+        if not self.number and self.letter_id is None:
+            raise ValueError("a reference names a number or a letter_id")
+        return self
 
 
 class EnclosureIn(RequestModel):
@@ -76,16 +103,32 @@ class EnclosureIn(RequestModel):
     issuer: Line | None = None
     number: Line | None = None
     date: DayText = None
+    letter_id: LinkedLetter = None
+
+
+class CopyToIn(RequestModel):
+    """สำเนาส่ง: who gets a copy, as the letter prints it; with an agency's code the exchange sends it."""
+
+    title: Annotated[Line, Field(min_length=1)]
+    agency_code: AgencyCode | None = None
 
 
 class LetterIn(RequestModel):
-    """A draft. What ข้อ 11 requires may still be empty; `register` asks for it."""
+    """A draft. What its kind requires may still be empty; `register` asks for it. What is left out is taken from the template."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
-    register_id: UUID
-    kind: Literal["external"] = "external"
-    circular: bool = Field(default=True, description="The number bears ว (ข้อ 32): one text for many receivers.")
+    template_id: UUID | None = Field(default=None, description="A template of your agency for the fields that are left out.")
+    register_id: UUID | None = Field(default=None, description="Required, here or in the template.")
+    unit_code: Line | None = Field(
+        default=None, description="Which of the units that share the register writes; default: the register's first."
+    )
+    kind: Kind = Field(default=Kind.EXTERNAL, description="One of the six kinds of ข้อ 10.")
+    form: Form | None = Field(default=None, description="Of a directive, a public letter or a letter of evidence: which it is.")
+    circular: bool | None = Field(
+        default=None,
+        description="The number bears ว (ข้อ 32): one text for many receivers. Default: true for external, internal, stamped.",
+    )
     date: DayText = None
     owner: Block = ""
     subject: SubjectLine = ""
@@ -102,7 +145,11 @@ class LetterIn(RequestModel):
     speed: ShortLine = Field(default=Speed.NORMAL.value, description="Code or Thai name: normal, urgent, very_urgent, ด่วนที่สุด…")
     secrecy: ShortLine = Field(default=Secrecy.NORMAL.value, description="Code or Thai name: normal, confidential, ลับมาก…")
     list_id: UUID | None = None
-    deadline: Annotated[AwareDatetime, AfterValidator(_printable)] | None = None
+    deadline: Instant | None = None
+    urgent_within: Instant | None = Field(
+        default=None, description="ด่วนภายใน: the instant at which the letter must have arrived (ข้อ 28); needs an urgent speed."
+    )
+    copy_to: Annotated[tuple[CopyToIn, ...], Field(max_length=100)] = ()
     relay_of_recipient_id: UUID | None = Field(
         default=None, description="The recipient_id under which your agency received the circular that this letter passes on."
     )
@@ -114,18 +161,18 @@ class LetterIn(RequestModel):
         errors += [read for read in (secrecy, speed) if isinstance(read, FieldError)]
         letter_date = _day(self.date, "/date", errors)
         references = tuple(
-            Reference(r.issuer, r.number, _day(r.date, f"/references/{index}/date", errors))
+            Reference(r.issuer, r.number, _day(r.date, f"/references/{index}/date", errors), r.letter_id)
             for index, r in enumerate(self.references)
         )
         enclosures = tuple(
-            Enclosure(e.description, e.copies, e.issuer, e.number, _day(e.date, f"/enclosures/{index}/date", errors))
+            Enclosure(e.description, e.copies, e.issuer, e.number, _day(e.date, f"/enclosures/{index}/date", errors), e.letter_id)
             for index, e in enumerate(self.enclosures)
         )
         if errors or isinstance(secrecy, FieldError) or isinstance(speed, FieldError):
             refuse(errors)
-        return Draft(
+        draft = Draft(
             kind=self.kind,
-            circular=self.circular,
+            circular=self.kind in CORRESPONDENCE if self.circular is None else self.circular,
             date=letter_date,
             owner=self.owner,
             subject=self.subject,
@@ -142,7 +189,33 @@ class LetterIn(RequestModel):
             speed=speed,
             secrecy=secrecy,
             deadline=self.deadline,
+            form=self.form,
+            unit_code=None if self.unit_code is None else printed_unit_code(self.unit_code, "/unit_code"),
+            urgent_within=self.urgent_within,
+            copy_to=tuple(CopyTo(copy.title, copy.agency_code) for copy in self.copy_to),
         )
+        if wrong := contradictions(draft):
+            refuse(wrong)
+        return draft
+
+
+class RegistrationIn(RequestModel):
+    """How a letter gets its number; without a body, the next of its series."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reservation_id": "0190f3a0-0000-7000-8000-000000000001", "running": 15123}]}
+    )
+
+    reservation_id: UUID | None = Field(default=None, description="Use a number that was reserved.")
+    running: Annotated[int, Field(ge=1, le=MAX_RUNNING)] | None = Field(
+        default=None, description="Which number of the reservation; default: the lowest that is free."
+    )
+
+    @model_validator(mode="after")
+    def _running_of_a_reservation(self) -> Self:
+        if self.running is not None and self.reservation_id is None:
+            raise ValueError("`running` names a number of a reservation: give `reservation_id` too")
+        return self
 
 
 class DispatchIn(RequestModel):
@@ -159,6 +232,7 @@ class ReferenceOut(BaseModel):
     issuer: str
     number: str
     date: date | None
+    letter_id: UUID | None
 
 
 class EnclosureOut(BaseModel):
@@ -169,6 +243,14 @@ class EnclosureOut(BaseModel):
     issuer: str | None
     number: str | None
     date: date | None
+    letter_id: UUID | None
+
+
+class CopyToOut(BaseModel):
+    """สำเนาส่ง."""
+
+    title: str
+    agency_code: str | None
 
 
 class AttachmentOut(BaseModel):
@@ -203,7 +285,9 @@ class LetterOut(LetterHeadOut):
     running: int | None
     year_be: int | None
     content_hash: str | None
-    kind: str
+    kind: Kind
+    form: Form | None
+    unit_code: str | None
     owner: str
     salutation: str
     references: list[ReferenceOut]
@@ -216,6 +300,8 @@ class LetterOut(LetterHeadOut):
     telephone: str
     fax: str | None
     deadline: datetime | None
+    urgent_within: datetime | None
+    copy_to: list[CopyToOut]
     list_id: UUID | None
     relay_of_recipient_id: UUID | None
     circular_id: UUID | None
@@ -281,11 +367,15 @@ def shown(letter: Letter, attachments: Sequence[Attachment], circular_id: UUID |
         year_be=None if number is None else number.key.year_be,
         content_hash=letter.content_hash,
         kind=draft.kind,
+        form=draft.form,
+        unit_code=draft.unit_code,
         owner=draft.owner,
         salutation=draft.salutation,
-        references=[ReferenceOut(issuer=r.issuer, number=r.number, date=r.date) for r in draft.references],
+        references=[ReferenceOut(issuer=r.issuer, number=r.number, date=r.date, letter_id=r.letter_id) for r in draft.references],
         enclosures=[
-            EnclosureOut(description=e.description, copies=e.copies, issuer=e.issuer, number=e.number, date=e.date)
+            EnclosureOut(
+                description=e.description, copies=e.copies, issuer=e.issuer, number=e.number, date=e.date, letter_id=e.letter_id
+            )
             for e in draft.enclosures
         ],
         body=list(draft.body),
@@ -296,6 +386,8 @@ def shown(letter: Letter, attachments: Sequence[Attachment], circular_id: UUID |
         telephone=draft.telephone,
         fax=draft.fax,
         deadline=draft.deadline,
+        urgent_within=draft.urgent_within,
+        copy_to=[CopyToOut(title=copy.title, agency_code=copy.agency_code) for copy in draft.copy_to],
         list_id=letter.list_id if to_sender else None,
         relay_of_recipient_id=letter.relay_of_recipient_id if to_sender else None,
         circular_id=circular_id,

@@ -1,21 +1,23 @@
 """Routes of letters: draft, register, dispatch."""
 
-import re
-from typing import Annotated, Any, Final
+from dataclasses import dataclass
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from services.registry import problems
 from services.registry.api import letter_models as models
 from services.registry.api.dependencies import (
     DEFAULT_PAGE,
     After,
+    IdempotencyKey,
     IfMatch,
     LetterReader,
     LetterRecipient,
     LetterWriter,
     Limit,
+    OptionalIdempotencyKey,
     Registry,
     check_version,
     etag,
@@ -27,28 +29,46 @@ from services.registry.api.letter_models import (
     LetterIn,
     LetterOut,
     RegisteredOut,
+    RegistrationIn,
 )
+from services.registry.api.templates import with_template
 from services.registry.dispatching import FileLinks, Order, dispatch_letter
-from services.registry.domain.letters import Letter, LetterState
+from services.registry.domain.letters import Draft, Letter, LetterState
+from services.registry.domain.numbering import check_unit_code
+from services.registry.idempotency import first_answer, keep_answer, request_sha256
+from services.registry.linking import resolve_links
 from services.registry.problems import refuse
 from services.registry.reading import readable_letter
-from services.registry.registration import register_letter
-from services.registry.store import circulars, letters, lists, registers
+from services.registry.registration import Registration, Reserved
+from services.registry.store import agencies, circulars, letters, lists, registers
 from shared import problems as shared_problems
 from shared.ids import new_id
 from shared.pages import Page, page_of, read_id_cursor
 from shared.postgres import Connection
-from shared.problems import FieldError, ProblemError
-
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
+from shared.problems import REQUEST_INVALID, FieldError, ProblemError
 
 router = APIRouter(prefix="/v1/letters", tags=["letters"])
 
 
-async def _check_belongings(connection: Connection, agency_id: UUID, body: LetterIn) -> None:
-    """The register, the list and the relay duty that a draft names must be the agency's own."""
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A draft with what it belongs to, all of it the agency's own."""
+
+    draft: Draft
+    register_id: UUID
+    list_id: UUID | None
+    relay_of_recipient_id: UUID | None
+
+
+async def _checked(connection: Connection, agency_id: UUID, body: LetterIn) -> _Checked:
+    """The draft that a request asks for. The register, the list, the links and the relay duty must be the agency's own."""
+    body = await with_template(connection, agency_id, body)
+    draft = body.draft()
     errors: list[FieldError] = []
-    if await registers.get(connection, body.register_id, agency_id) is None:
+    if body.register_id is None:
+        refuse([FieldError("/register_id", "required", "name the register, here or in the template")], REQUEST_INVALID)
+    register = await registers.get(connection, body.register_id, agency_id)
+    if register is None:
         detail = f"there is no register {body.register_id}"
         errors.append(FieldError("/register_id", problems.REGISTER_UNKNOWN.code, detail))
     if body.list_id is not None and await lists.get(connection, body.list_id, agency_id) is None:
@@ -57,8 +77,18 @@ async def _check_belongings(connection: Connection, agency_id: UUID, body: Lette
     if relay_of is not None and not await circulars.has_relay_duty(connection, relay_of, agency_id):
         detail = f"{relay_of} is not your agency with a relay duty"
         errors.append(FieldError("/relay_of_recipient_id", problems.RELAY_NOT_YOURS.code, detail))
-    if errors:
+    codes = {copy.agency_code: index for index, copy in enumerate(draft.copy_to) if copy.agency_code is not None}
+    known = await agencies.ids_by_codes(connection, sorted(codes)) if codes else {}
+    errors += [
+        FieldError(f"/copy_to/{index}/agency_code", problems.AGENCY_UNKNOWN.code, f"there is no agency {code!r}")
+        for code, index in codes.items()
+        if code not in known
+    ]
+    if errors or register is None:
         refuse(errors)
+    check_unit_code(register, draft.unit_code)
+    draft = await resolve_links(connection, agency_id, draft)
+    return _Checked(draft, register.register_id, body.list_id, relay_of)
 
 
 async def _shown(connection: Connection, letter: Letter, *, to_sender: bool) -> LetterOut:
@@ -77,25 +107,31 @@ async def own_draft(connection: Connection, letter_id: UUID, agency_id: UUID) ->
     return letter
 
 
-@router.post("", status_code=201, summary="Write a draft")
-async def write_draft(body: LetterIn, caller: LetterWriter, registry: Registry, response: Response) -> LetterOut:
-    """Keeps a draft. A letter of the class ลับที่สุด is refused: it must not travel electronically (ข้อ 29)."""
-    agency_id, draft, letter_id = caller.agency(), body.draft(), new_id()
+@router.post("", status_code=201, summary="Write a draft", response_model=LetterOut)
+async def write_draft(
+    body: LetterIn, caller: LetterWriter, registry: Registry, response: Response, key: OptionalIdempotencyKey
+) -> dict[str, Any]:
+    """Keeps a draft of any of the six kinds (ข้อ 10). A letter of the class ลับที่สุด is refused: it must not travel electronically (ข้อ 29)."""
+    agency_id, letter_id = caller.agency(), new_id()
+    sha256 = request_sha256("draft", body.model_dump(mode="json", exclude_unset=True))
     async with registry.database.transaction() as connection:
-        await _check_belongings(connection, agency_id, body)
-        await letters.insert(
-            connection,
-            letter_id=letter_id,
-            agency_id=agency_id,
-            register_id=body.register_id,
-            draft=draft,
-            list_id=body.list_id,
-            relay_of_recipient_id=body.relay_of_recipient_id,
-        )
-        letter = await own_draft(connection, letter_id, agency_id)
-        shown = await _shown(connection, letter, to_sender=True)
-    response.headers.update(etag(letter.version))
-    return shown
+        answer = await first_answer(connection, agency_id, key, sha256)
+        if answer is None:
+            checked = await _checked(connection, agency_id, body)
+            await letters.insert(
+                connection,
+                letter_id=letter_id,
+                agency_id=agency_id,
+                register_id=checked.register_id,
+                draft=checked.draft,
+                list_id=checked.list_id,
+                relay_of_recipient_id=checked.relay_of_recipient_id,
+            )
+            letter = await own_draft(connection, letter_id, agency_id)
+            answer = (await _shown(connection, letter, to_sender=True)).model_dump(mode="json")
+            await keep_answer(connection, agency_id, key, answer)
+    response.headers.update(etag(answer["version"]))
+    return answer
 
 
 @router.get("", summary="List your letters")
@@ -143,18 +179,18 @@ async def change_draft(
     letter_id: UUID, body: LetterIn, caller: LetterWriter, registry: Registry, response: Response, version: IfMatch
 ) -> LetterOut:
     """Replaces a draft's content. A letter that has its number does not change any more."""
-    agency_id, draft = caller.agency(), body.draft()
+    agency_id = caller.agency()
     async with registry.database.transaction() as connection:
         known = await own_draft(connection, letter_id, agency_id)
         check_version(known.version, version)
-        await _check_belongings(connection, agency_id, body)
+        checked = await _checked(connection, agency_id, body)
         await letters.update_draft(
             connection,
             letter_id=letter_id,
-            register_id=body.register_id,
-            draft=draft,
-            list_id=body.list_id,
-            relay_of_recipient_id=body.relay_of_recipient_id,
+            register_id=checked.register_id,
+            draft=checked.draft,
+            list_id=checked.list_id,
+            relay_of_recipient_id=checked.relay_of_recipient_id,
         )
         letter = await own_draft(connection, letter_id, agency_id)
         shown = await _shown(connection, letter, to_sender=True)
@@ -162,10 +198,22 @@ async def change_draft(
     return shown
 
 
+@router.delete("/{letter_id}", status_code=204, summary="Discard a draft")
+async def discard_draft(letter_id: UUID, caller: LetterWriter, registry: Registry, version: IfMatch) -> None:
+    """Forgets a draft and its files. A letter that has its number stays for ever: it is voided, superseded or recalled."""
+    async with registry.database.transaction() as connection:
+        known = await own_draft(connection, letter_id, caller.agency())
+        check_version(known.version, version)
+        await letters.delete_draft(connection, letter_id)
+
+
 @router.post("/{letter_id}/register", summary="Give a letter its number")
-async def register(letter_id: UUID, caller: LetterWriter, registry: Registry) -> RegisteredOut:
-    """Issues the next number of the register and freezes the content. A second call gives the same answer."""
-    letter = await register_letter(registry.database, caller.agency(), letter_id)
+async def register(
+    letter_id: UUID, caller: LetterWriter, registry: Registry, body: RegistrationIn | None = None
+) -> RegisteredOut:
+    """Issues the next number of the register, or one that was reserved, and freezes the content. A second call gives the same answer."""
+    reserved = None if body is None or body.reservation_id is None else Reserved(body.reservation_id, body.running)
+    letter = await registry.registrar.register(Registration(caller.agency(), letter_id, reserved))
     if letter.number is None or letter.content_hash is None:
         raise LookupError("a registered letter has a number")
     return RegisteredOut(
@@ -178,20 +226,12 @@ async def register(letter_id: UUID, caller: LetterWriter, registry: Registry) ->
     )
 
 
-def _idempotency_key(
-    idempotency_key: Annotated[str | None, Header(description="1 to 200 visible ASCII characters, new for each order.")] = None,
-) -> str:
-    if idempotency_key is None or not _KEY.fullmatch(idempotency_key):
-        raise ProblemError(problems.IDEMPOTENCY_KEY_MISSING)
-    return idempotency_key
-
-
 @router.post("/{letter_id}/dispatch", status_code=202, summary="Send a letter round", response_model=DispatchedOut)
 async def dispatch(
     letter_id: UUID,
     caller: LetterWriter,
     registry: Registry,
-    key: Annotated[str, Depends(_idempotency_key)],
+    key: IdempotencyKey,
     body: DispatchIn | None = None,
 ) -> dict[str, Any]:
     """Freezes the list into recipients and commits the order; the answer comes after the commit.

@@ -50,12 +50,14 @@ class SavePlan:
         return self.created + self.updated
 
 
-def printed_unit_code(text: str) -> str:
-    """The printed form of a unit code; raises ProblemError `unit_code_malformed`."""
+def printed_unit_code(text: str, pointer: str | None = None) -> str:
+    """The printed form of a unit code; raises ProblemError `unit_code_malformed`, which names the field at `pointer`."""
     try:
         return UnitCode.parse(text).printed
     except LetterNumberError as error:
-        raise ProblemError(problems.UNIT_CODE_MALFORMED, str(error)) from error
+        problem, detail = problems.UNIT_CODE_MALFORMED, str(error)
+        errors = [] if pointer is None else [FieldError(pointer, problem.code, detail)]
+        raise ProblemError(problem, detail, errors=errors) from error
 
 
 def check_tree(entries: Mapping[str, AgencyEntry], stored: Mapping[str, str | None]) -> list[tuple[str, FieldError]]:

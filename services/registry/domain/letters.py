@@ -1,4 +1,4 @@
-"""Letters: what a draft holds, what ข้อ 11 asks of it, and what is frozen when it gets its number."""
+"""Letters: what a draft holds, what the Regulation asks of its kind, and what is frozen when it gets its number."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,11 +10,13 @@ from uuid import UUID
 
 import rfc8785
 
-from services.registry.domain.numbering import IssuedNumber
+from services.registry.domain.kinds import CORRESPONDENCE, FIELD_NAMES, FORM_NAMES, FORMS, Form, Kind, Requirements, requirements
+from services.registry.domain.numbering import IssuedNumber, Numbering
+from services.registry.problems import letters as problems
 from shared.contracts.events import Secrecy, Speed
 from shared.problems import FieldError
 
-CONTENT_SCHEMA: Final = "wian.letter.v1"
+CONTENT_SCHEMA: Final = "wian.letter.v2"
 
 
 class LetterState(StrEnum):
@@ -27,29 +29,42 @@ class LetterState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """อ้างถึง: an earlier letter, its number as its issuer wrote it."""
+    """อ้างถึง: an earlier letter, its number as its issuer wrote it; `letter_id` if it is registered here."""
 
     issuer: str
     number: str
     date: date | None
+    letter_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Enclosure:
-    """สิ่งที่ส่งมาด้วย: what and how many; if it is a copy of a letter, that letter's issuer, number and date."""
+    """สิ่งที่ส่งมาด้วย: what and how many; if it is a copy of a letter, that letter's issuer, number and date, or a link to it."""
 
     description: str
     copies: int
     issuer: str | None
     number: str | None
     date: date | None
+    letter_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CopyTo:
+    """สำเนาส่ง: who gets a copy, as the letter prints it; `agency_code` if the exchange sends the copy."""
+
+    title: str
+    agency_code: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a letter says. `deadline` is an instant, `date` the day in Bangkok that the letter bears."""
+    """What a letter says. `date` is the day in Bangkok that the letter bears.
 
-    kind: str
+    `deadline` is the instant by which acknowledgments are asked for, `urgent_within` that of ด่วนภายใน (ข้อ 28).
+    """
+
+    kind: Kind
     circular: bool
     date: date | None
     owner: str
@@ -67,6 +82,15 @@ class Draft:
     speed: Speed
     secrecy: Secrecy
     deadline: datetime | None
+    form: Form | None = None
+    unit_code: str | None = None
+    urgent_within: datetime | None = None
+    copy_to: tuple[CopyTo, ...] = ()
+
+    @property
+    def due_at(self) -> datetime | None:
+        """The earlier of `deadline` and `urgent_within`."""
+        return min((instant for instant in (self.deadline, self.urgent_within) if instant is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,27 +129,50 @@ class FrozenContent:
     sha256: str
 
 
-# ข้อ 11: what an external letter must have, under the names that the API gives them.
-_REQUIRED_TEXTS: Final = (
-    ("owner", "ส่วนราชการเจ้าของหนังสือ"),
-    ("subject", "เรื่อง"),
-    ("salutation", "คำขึ้นต้น"),
-    ("closing", "คำลงท้าย"),
-    ("signatory_name", "ลงชื่อ"),
-    ("signatory_position", "ตำแหน่ง"),
-    ("contact_unit", "ส่วนราชการเจ้าของเรื่อง"),
-    ("telephone", "โทร."),
-)
+_DEFAULT_REQUIREMENTS: Final = requirements({})
 
 
-def missing_fields(draft: Draft) -> list[FieldError]:
-    """What the draft lacks of ข้อ 11 of the Regulation on Correspondence Work."""
-    missing = [(name, thai) for name, thai in _REQUIRED_TEXTS if not getattr(draft, name).strip()]
+def missing_fields(draft: Draft, required: Requirements = _DEFAULT_REQUIREMENTS) -> list[FieldError]:
+    """What the draft lacks of what its kind requires; of an external letter, what ข้อ 11 asks for."""
+    missing = [
+        FieldError(f"/{name}", "required", f"{FIELD_NAMES[name]} is missing")
+        for name in required[draft.kind]
+        if not _has(draft, name)
+    ]
+    if FORMS[draft.kind] and draft.form is None:
+        detail = f"{draft.kind} is one of {', '.join(FORMS[draft.kind])}"
+        missing.append(FieldError("/form", "required", detail))
+    return missing
+
+
+def _has(draft: Draft, name: str) -> bool:
+    if name == "body":
+        return any(paragraph.strip() for paragraph in draft.body)
+    value: object = getattr(draft, name)
+    return bool(value.strip()) if isinstance(value, str) else value is not None
+
+
+def contradictions(draft: Draft) -> list[FieldError]:
+    """What in the draft cannot go together, whatever else is still missing."""
+    errors: list[FieldError] = []
+    if draft.form is not None and draft.form not in FORMS[draft.kind]:
+        allowed = ", ".join(FORMS[draft.kind]) or "no form"
+        detail = f"{draft.kind} has {allowed}, not {draft.form} ({FORM_NAMES[draft.form]})"
+        errors.append(FieldError("/form", problems.FORM_NOT_OF_KIND.code, detail))
+    if draft.circular and draft.kind not in CORRESPONDENCE:
+        detail = f"{draft.kind} bears no ว"
+        errors.append(FieldError("/circular", problems.CIRCULAR_NOT_OF_KIND.code, detail))
+    if draft.urgent_within is not None and draft.speed is Speed.NORMAL:
+        detail = "the speed is normal"
+        errors.append(FieldError("/urgent_within", problems.URGENT_WITHIN_NOT_URGENT.code, detail))
+    return errors
+
+
+def numbering_of(draft: Draft) -> Numbering:
+    """What decides the number of a complete draft; raises ValueError when its date is missing."""
     if draft.date is None:
-        missing.append(("date", "วันเดือนปี"))
-    if not any(paragraph.strip() for paragraph in draft.body):
-        missing.append(("body", "ข้อความ"))
-    return [FieldError(f"/{name}", "required", f"{thai} is missing") for name, thai in missing]
+        raise ValueError("a letter without a date has no year to count in")
+    return Numbering(draft.kind, draft.form, draft.circular, draft.unit_code, draft.date)
 
 
 def freeze(
@@ -159,32 +206,54 @@ def draft_to_json(draft: Draft) -> dict[str, Any]:
     return {
         **asdict(draft),
         "date": _iso(draft.date),
-        "references": [{**asdict(reference), "date": _iso(reference.date)} for reference in draft.references],
-        "enclosures": [{**asdict(enclosure), "date": _iso(enclosure.date)} for enclosure in draft.enclosures],
+        "kind": draft.kind.value,
+        "form": None if draft.form is None else draft.form.value,
+        "references": [_linked(reference) for reference in draft.references],
+        "enclosures": [_linked(enclosure) for enclosure in draft.enclosures],
+        "copy_to": [asdict(copy) for copy in draft.copy_to],
         "body": list(draft.body),
         "speed": draft.speed.value,
         "secrecy": draft.secrecy.value,
-        "deadline": None if draft.deadline is None else draft.deadline.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "deadline": _instant(draft.deadline),
+        "urgent_within": _instant(draft.urgent_within),
     }
 
 
 def draft_from_json(content: dict[str, Any]) -> Draft:
-    """The draft that `draft_to_json` wrote."""
-    deadline: str | None = content["deadline"]
+    """The draft that `draft_to_json` wrote, now or before there were kinds, links and copies."""
+    form: str | None = content.get("form")
     read: dict[str, Any] = {
+        "kind": Kind(content["kind"]),
+        "form": None if form is None else Form(form),
         "date": _day(content["date"]),
-        "references": tuple(Reference(**_with_day(item)) for item in content["references"]),
-        "enclosures": tuple(Enclosure(**_with_day(item)) for item in content["enclosures"]),
+        "references": tuple(Reference(**_read_linked(item)) for item in content["references"]),
+        "enclosures": tuple(Enclosure(**_read_linked(item)) for item in content["enclosures"]),
+        "copy_to": tuple(CopyTo(**item) for item in content.get("copy_to", ())),
         "body": tuple(content["body"]),
         "speed": Speed(content["speed"]),
         "secrecy": Secrecy(content["secrecy"]),
-        "deadline": None if deadline is None else datetime.fromisoformat(deadline),
+        "deadline": _read_instant(content["deadline"]),
+        "urgent_within": _read_instant(content.get("urgent_within")),
     }
     return Draft(**(content | read))
 
 
-def _with_day(item: dict[str, Any]) -> dict[str, Any]:
-    return {**item, "date": _day(item["date"])}
+def _linked(item: Reference | Enclosure) -> dict[str, Any]:
+    letter_id = None if item.letter_id is None else str(item.letter_id)
+    return {**asdict(item), "date": _iso(item.date), "letter_id": letter_id}
+
+
+def _read_linked(item: dict[str, Any]) -> dict[str, Any]:
+    letter_id: str | None = item.get("letter_id")
+    return {**item, "date": _day(item["date"]), "letter_id": None if letter_id is None else UUID(letter_id)}
+
+
+def _instant(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _read_instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _iso(day: date | None) -> str | None:

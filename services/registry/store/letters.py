@@ -1,6 +1,8 @@
 """SQL of letters and attachments."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,10 +12,11 @@ from services.registry.domain.letters import (
     FrozenContent,
     Letter,
     LetterState,
+    Reference,
     draft_from_json,
     draft_to_json,
 )
-from services.registry.domain.numbering import IssuedNumber, Series, SeriesKey
+from services.registry.domain.numbering import CircularSeries, IssuedNumber, Register, Series, SeriesKey
 from shared.postgres import Connection, Row
 
 INSERT: Final = """
@@ -49,10 +52,43 @@ ORDER BY letter_id DESC LIMIT $4
 
 CANONICAL: Final = "SELECT canonical FROM letters WHERE letter_id = $1"
 
+# In the order of their identifiers, so that two groups with letters in common wait for each other and do not lock up.
+FOR_REGISTRATION: Final = """
+SELECT l.letter_id, l.agency_id, l.register_id, l.state, l.version, l.content, l.list_id, l.relay_of_recipient_id,
+    l.year_be, l.series, l.running, l.number, l.content_hash, l.updated_at, r.circular_series,
+    array(SELECT u.unit_code FROM register_units u WHERE u.register_id = l.register_id ORDER BY u.position) AS unit_codes,
+    (
+        SELECT jsonb_agg(jsonb_build_array(a.attachment_id, a.file_name, a.media_type, a.size, a.sha256) ORDER BY a.position)
+        FROM attachments a WHERE a.letter_id = l.letter_id
+    ) AS files
+FROM letters l JOIN registers r ON r.register_id = l.register_id
+WHERE l.letter_id = ANY($1::uuid[]) ORDER BY l.letter_id FOR UPDATE OF l
+"""
+
 REGISTER: Final = """
-UPDATE letters SET state = 'registered', year_be = $2, series = $3, running = $4, number = $5, canonical = $6,
-    content_hash = $7, registered_at = now(), version = version + 1, updated_at = now()
-WHERE letter_id = $1 AND state = 'draft'
+UPDATE letters l SET state = 'registered', year_be = new.year_be, series = new.series, running = new.running,
+    number = new.number, canonical = new.canonical, content_hash = new.content_hash, registered_at = now(),
+    version = l.version + 1, updated_at = now()
+FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::bytea[], $7::text[])
+    AS new (letter_id, year_be, series, running, number, canonical, content_hash)
+WHERE l.letter_id = new.letter_id AND l.state = 'draft'
+RETURNING l.letter_id, l.updated_at
+"""
+
+DELETE_DRAFT_FILES: Final = "DELETE FROM attachments WHERE letter_id = $1"
+
+DELETE_DRAFT: Final = "DELETE FROM letters WHERE letter_id = $1 AND state = 'draft'"
+
+# Registered letters that the agency may refer to: those that it sent, and those that it received.
+LINKABLE: Final = """
+SELECT l.letter_id, l.number, l.content ->> 'date' AS date, a.name_th AS issuer
+FROM letters l JOIN agencies a ON a.agency_id = l.agency_id
+WHERE l.letter_id = ANY($1::uuid[]) AND l.state <> 'draft' AND (
+    l.agency_id = $2 OR EXISTS (
+        SELECT FROM circulars c JOIN recipients r ON r.circular_id = c.circular_id
+        WHERE c.letter_id = l.letter_id AND r.agency_id = $2
+    )
+)
 """
 
 MARK_DISPATCHED: Final = """
@@ -81,6 +117,15 @@ class StoredAttachment:
 
     attachment: Attachment
     letter_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Registrable:
+    """A letter with its register and its files."""
+
+    letter: Letter
+    register: Register
+    files: list[Attachment]
 
 
 async def insert(
@@ -134,18 +179,47 @@ async def canonical(connection: Connection, letter_id: UUID) -> bytes | None:
     return await connection.fetchval(CANONICAL, letter_id)
 
 
-async def register(connection: Connection, letter_id: UUID, number: IssuedNumber, content: FrozenContent) -> None:
-    """Give a draft its number and its frozen content."""
-    await connection.execute(
+async def for_registration(connection: Connection, letter_ids: Sequence[UUID]) -> dict[UUID, Registrable]:
+    """These letters with what their numbers depend on; nobody else changes them until the transaction ends."""
+    rows = await connection.fetch(FOR_REGISTRATION, list(letter_ids))
+    return {
+        row["letter_id"]: Registrable(
+            _letter(row),
+            Register(row["register_id"], row["agency_id"], tuple(row["unit_codes"]), CircularSeries(row["circular_series"])),
+            [Attachment(UUID(file[0]), *file[1:]) for file in row["files"] or ()],
+        )
+        for row in rows
+    }
+
+
+async def register(connection: Connection, numbered: Sequence[tuple[UUID, IssuedNumber, FrozenContent]]) -> dict[UUID, datetime]:
+    """Give drafts their numbers and their frozen contents; returns when each changed."""
+    rows = await connection.fetch(
         REGISTER,
-        letter_id,
-        number.key.year_be,
-        number.key.series.value,
-        number.running,
-        number.printed,
-        content.canonical,
-        content.sha256,
+        [letter_id for letter_id, _, _ in numbered],
+        [number.key.year_be for _, number, _ in numbered],
+        [number.key.series.value for _, number, _ in numbered],
+        [number.running for _, number, _ in numbered],
+        [number.printed for _, number, _ in numbered],
+        [content.canonical for _, _, content in numbered],
+        [content.sha256 for _, _, content in numbered],
     )
+    return {row["letter_id"]: row["updated_at"] for row in rows}
+
+
+async def delete_draft(connection: Connection, letter_id: UUID) -> None:
+    """Forget a draft and which files it had."""
+    await connection.execute(DELETE_DRAFT_FILES, letter_id)
+    await connection.execute(DELETE_DRAFT, letter_id)
+
+
+async def linkable(connection: Connection, letter_ids: Sequence[UUID], agency_id: UUID) -> dict[UUID, Reference]:
+    """Of these letters, the registered ones that the agency sent or received, as references to them."""
+    rows = await connection.fetch(LINKABLE, list(letter_ids), agency_id)
+    return {
+        row["letter_id"]: Reference(row["issuer"], row["number"], date.fromisoformat(row["date"]), row["letter_id"])
+        for row in rows
+    }
 
 
 async def mark_dispatched(connection: Connection, letter_id: UUID) -> None:
