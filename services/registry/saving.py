@@ -1,6 +1,8 @@
 """Saves agencies: one or a whole file, all or nothing, with an event for each that changed."""
 
-from collections.abc import Collection, Mapping, Sequence
+import asyncio
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final, TypeVar
 from uuid import UUID
 
 from services.registry import problems
@@ -12,6 +14,11 @@ from shared.contracts.events import AgencySaved
 from shared.ids import new_id
 from shared.postgres import Connection
 from shared.problems import FieldError
+
+# Small enough that nobody waits for the loop.
+PORTION: Final = 2000
+
+T = TypeVar("T")
 
 
 async def save_agencies(
@@ -28,11 +35,14 @@ async def save_agencies(
     with faults of the tree and of the succession (by agency code), nothing was.
     """
     await agencies.lock_tree(connection)
-    stored = await agencies.get_by_codes(connection, [entry.code for entry in entries])
-    plan = plan_save([(new_id(), entry) for entry in entries], stored, keeps=keeps)
+    stored: dict[str, Agency] = {}
+    for portion in _portions(entries):
+        stored |= await agencies.get_by_codes(connection, [entry.code for entry in portion])
+    # What a nation takes a second for is left to a thread: this loop answers requests too.
+    plan = await asyncio.to_thread(lambda: plan_save([(new_id(), entry) for entry in entries], stored, keeps=keeps))
     saved = {agency.entry.code: agency.entry for agency in plan.saved}
     parents = {entry.parent_code for entry in saved.values() if entry.parent_code is not None}
-    faults = check_tree(saved, await agencies.tree_above(connection, list(parents)))
+    faults = await asyncio.to_thread(check_tree, saved, await agencies.tree_above(connection, list(parents)))
     successors = {code for entry in saved.values() for code in entry.successor_codes}
     faults += check_succession(
         {code: entry.life for code, entry in saved.items()}, await agencies.lives(connection, list(successors))
@@ -62,7 +72,13 @@ async def _store(connection: Connection, plan: SavePlan, named: Sequence[str], r
         await agencies.insert(connection, plan.created, ids, reason=reason)
     if plan.updated:
         await agencies.update(connection, plan.updated, ids, reason=reason)
-    await outbox.add(connection, "registry", [_saved(agency, ids) for agency in plan.saved])
+    for portion in _portions(plan.saved):
+        await outbox.add(connection, "registry", [_saved(agency, ids) for agency in portion])
+
+
+def _portions(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), PORTION):
+        yield items[start : start + PORTION]
 
 
 def _saved(agency: Agency, ids: Mapping[str, UUID]) -> AgencySaved:

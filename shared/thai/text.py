@@ -12,8 +12,8 @@ SARA_AM: Final = "\u0e33"
 _DECOMPOSED_SARA_AM: Final = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32")
 # Zero-width spaces, joiners and direction marks, invisible operators, soft hyphen, byte order mark.
 _ZERO_WIDTH: Final = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
-_BIDI_CONTROLS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_ALLOWED_CONTROLS: Final = frozenset("\n\t")
+# Controls but line feed and tab, embeddings and overrides of writing direction, surrogates.
+_UNSAFE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def repair_sara_am(text: str) -> str:
@@ -45,11 +45,4 @@ def has_unsafe_characters(text: str) -> bool:
     Control characters other than \n and \t, embeddings and overrides of writing direction, and lone surrogates, which no
     UTF-8 text can hold. A convention of this project.
     """
-    return any(_is_unsafe(character) for character in text)
-
-
-def _is_unsafe(character: str) -> bool:
-    if character in _BIDI_CONTROLS:
-        return True
-    category = unicodedata.category(character)
-    return category == "Cs" or (category == "Cc" and character not in _ALLOWED_CONTROLS)
+    return _UNSAFE.search(text) is not None

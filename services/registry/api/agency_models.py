@@ -1,6 +1,5 @@
 """Agencies as requests and answers hold them."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Annotated
 from uuid import UUID
@@ -62,9 +61,20 @@ class AgencyIn(RequestModel):
 
     def entry(self) -> AgencyEntry:
         """The domain's value; raises ProblemError `unit_code_malformed`."""
-        letter_code = None if self.letter_code is None else printed_unit_code(self.letter_code)
+        return self._closed_entry(None, ())
+
+    def _closed_entry(self, valid_until: date | None, successor_codes: tuple[str, ...]) -> AgencyEntry:
         return AgencyEntry(
-            self.code, self.name_th, self.name_en, self.kind, letter_code, self.parent_code, self.email, self.valid_from
+            code=self.code,
+            name_th=self.name_th,
+            name_en=self.name_en,
+            kind=self.kind,
+            letter_code=None if self.letter_code is None else printed_unit_code(self.letter_code),
+            parent_code=self.parent_code,
+            email=self.email,
+            valid_from=self.valid_from,
+            valid_until=valid_until,
+            successor_codes=successor_codes,
         )
 
 
@@ -86,7 +96,8 @@ class AgencyRow(AgencyIn):
         return tuple(value.split()) if isinstance(value, str) else value
 
     def entry(self) -> AgencyEntry:
-        return replace(super().entry(), valid_until=self.valid_until, successor_codes=self.successor_codes)
+        """The domain's value; raises ProblemError `unit_code_malformed`."""
+        return self._closed_entry(self.valid_until, self.successor_codes)
 
 
 class AgencyOut(BaseModel):

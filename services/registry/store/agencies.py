@@ -252,7 +252,7 @@ async def insert(connection: Connection, agencies: Sequence[Agency], ids: Mappin
     await connection.copy_records_to_table(
         "agencies",
         columns=INSERTED_COLUMNS,
-        records=[
+        records=(
             (
                 agency.agency_id,
                 (entry := agency.entry).code,
@@ -269,7 +269,7 @@ async def insert(connection: Connection, agencies: Sequence[Agency], ids: Mappin
                 reason,
             )
             for agency in agencies
-        ],
+        ),
     )
 
 
