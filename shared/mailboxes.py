@@ -21,7 +21,9 @@ def is_mailbox(address: str) -> bool:
         return False
     if not 1 <= len(local.encode("utf-8", "replace")) <= _LOCAL_MAX_BYTES:
         return False
-    return all(character in _LOCAL_ASCII or _is_word(character) for character in local) and _is_domain(domain)
+    # Nearly all are ASCII: a set tells at once.
+    sound = _LOCAL_ASCII.issuperset(local) or all(character in _LOCAL_ASCII or _is_word(character) for character in local)
+    return sound and _is_domain(domain)
 
 
 def in_ascii_domain(mailbox: str) -> str:
@@ -37,7 +39,7 @@ def domain_of(mailbox: str) -> str:
 
 
 def _is_domain(domain: str) -> bool:
-    if "." not in domain or not all(character in "-." or _is_word(character) for character in domain):
+    if "." not in domain or not (domain.isascii() or all(character in "-." or _is_word(character) for character in domain)):
         return False
     try:
         encoded = domain_of(f"@{domain}")

@@ -56,17 +56,20 @@ async def add(connection: Connection, source: str, events: Sequence[Event]) -> N
     if not events:
         return
     traceparent = current_traceparent()
-    envelopes = [
-        Envelope(source=f"wian/{source}", type=event.TYPE, traceparent=traceparent, data=event.model_dump(mode="json"))
-        for event in events
-    ]
+    envelopes = [Envelope(source=f"wian/{source}", type=event.TYPE, traceparent=traceparent, data=None) for event in events]
     await connection.execute(
         ADD,
         [envelope.id for envelope in envelopes],
         [envelope.type for envelope in envelopes],
-        [envelope.model_dump_json(exclude_none=True).encode() for envelope in envelopes],
+        [_body(envelope, event) for envelope, event in zip(envelopes, events, strict=True)],
         [traceparent] * len(envelopes),
     )
+
+
+def _body(envelope: Envelope, event: Event) -> bytes:
+    # The event goes to JSON once, not by way of a dictionary: a nation's agencies are 100,000 events.
+    head = envelope.model_dump_json(exclude_none=True, exclude={"data"}).removesuffix("}")
+    return f'{head},"data":{event.model_dump_json()}}}'.encode()
 
 
 def wait_before_retry(attempts: int) -> timedelta:

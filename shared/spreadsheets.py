@@ -18,6 +18,12 @@ def csv_lines(rows: Iterable[Sequence[object]]) -> str:
 
 
 def neutral(value: object) -> str:
-    """The cell's text, which no spreadsheet takes for a formula; empty for None."""
+    """The cell's text, which no spreadsheet takes for a formula; empty for None. `plain` is the way back."""
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    # What only looks neutralised already gets a mark of its own, or the way back would take its own away.
+    return f"'{text}" if text.lstrip("'").startswith(FORMULA_STARTS) else text
+
+
+def plain(cell: str) -> str:
+    """The text of which `neutral` made this cell."""
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA_STARTS) else cell

@@ -10,9 +10,22 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from services.registry import problems
-from services.registry.api import agencies, attachments, clients, letters, lists, oauth, registers, reservations, templates
+from services.registry.api import (
+    agencies,
+    agency_changes,
+    agency_files,
+    attachments,
+    clients,
+    letters,
+    lists,
+    oauth,
+    registers,
+    reservations,
+    templates,
+)
 from services.registry.config import RegistrySettings
 from services.registry.domain.kinds import requirements
+from services.registry.importing import AgencyImporter
 from services.registry.registration import Registrar
 from services.registry.resources import Resources
 from services.registry.storage import open_storage
@@ -33,7 +46,10 @@ PUBLIC_ROUTES: Final = ("/oauth/token", "/.well-known/jwks.json", "/f/{link}")
 _ROUTERS: Final = (
     oauth.router,
     clients.router,
+    # Before the agencies themselves: /v1/agencies/export is not an agency.
+    agency_files.router,
     agencies.router,
+    agency_changes.router,
     lists.router,
     registers.router,
     reservations.router,
@@ -43,8 +59,8 @@ _ROUTERS: Final = (
 )
 
 
-# Uploads are streamed to storage, and bounded on the way.
-ATTACHMENT_UPLOAD: Final = re.compile(r"^/v1/letters/[^/]+/attachments$")
+# Uploads are streamed to where they are kept, and bounded on the way.
+STREAMED_UPLOAD: Final = re.compile(r"^/v1/(letters/[^/]+/attachments|agencies/imports)$")
 
 
 def create_app(resources: Resources) -> FastAPI:
@@ -52,7 +68,7 @@ def create_app(resources: Resources) -> FastAPI:
     settings = resources.settings
     verifier = TokenVerifier(resources.tokens.key_set, issuer=settings.token_issuer, audience=settings.token_audience)
     app = create_web_app(
-        "Wian registry", verifier=verifier, body_limit=settings.registry_request_max_bytes, streamed=ATTACHMENT_UPLOAD
+        "Wian registry", verifier=verifier, body_limit=settings.registry_request_max_bytes, streamed=STREAMED_UPLOAD
     )
     app.state.resources = resources
     app.add_exception_handler(ForeignKeyViolation, _on_unknown_owner)
@@ -100,8 +116,9 @@ async def open_parts(settings: RegistrySettings) -> AsyncGenerator[Parts]:
             lease=settings.outbox_lease,
             poll_interval=settings.outbox_poll_interval,
         )
+        importer = AgencyImporter(database, settings)
         probe = DatabaseProbe(database)
-        yield Parts(app=create_app(resources), workers=(relay,), api_probes=(probe,), worker_probes=(probe, publisher))
+        yield Parts(app=create_app(resources), workers=(relay, importer), api_probes=(probe,), worker_probes=(probe, publisher))
 
 
 def _tokens(database: Database, settings: RegistrySettings) -> Tokens:

@@ -66,6 +66,22 @@ class RegistrySettings(ServiceSettings):
     registry_reservation_days: Annotated[int, Field(ge=1, le=400)] = Field(
         default=60, description="Longest time for which numbers may be reserved, in days."
     )
+    registry_import_max_bytes: Annotated[int, Field(ge=1024)] = Field(
+        default=64 * 1024 * 1024, description="Largest file of agencies, in bytes."
+    )
+    registry_import_max_inflated_bytes: Annotated[int, Field(ge=1024)] = Field(
+        default=512 * 1024 * 1024, description="Most bytes to which the parts of a workbook may unpack."
+    )
+    registry_import_max_rows: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=300_000, description="Most rows of a file of agencies, its header among them."
+    )
+    registry_import_lease: Annotated[float, Field(ge=5)] = Field(
+        default=60.0,
+        description="Seconds for which a worker holds an import without a sign of life before another takes it up.",
+    )
+    registry_import_poll_interval: Annotated[float, Field(gt=0)] = Field(
+        default=1.0, description="Seconds between two looks for a file of agencies to import."
+    )
 
     @model_validator(mode="after")
     def _registry_relations_hold(self) -> Self:

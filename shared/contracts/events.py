@@ -99,7 +99,11 @@ class FrozenRecipient(_Part):
 
 
 class AgencySaved(Event):
-    """An agency was created or changed; the higher `version` wins."""
+    """An agency was created or changed; the higher `version` wins.
+
+    It stands from the Bangkok day `valid_from`, up to and without `valid_until` (null: without end); afterwards letters go to
+    its successors. The days and not a status: a status would be stale on the day after.
+    """
 
     TYPE: ClassVar[str] = "registry.agency.saved.v1"
 
@@ -110,6 +114,9 @@ class AgencySaved(Event):
     name_en: str
     kind: str
     email: str | None
+    valid_from: date | None = None
+    valid_until: date | None = None
+    successor_ids: tuple[UUID, ...] = ()
 
 
 class CircularDispatched(Event):

@@ -7,13 +7,14 @@ from typing import Final
 from shared.thai.digits import to_arabic
 
 SARA_AM: Final = "\u0e33"
+NIKHAHIT: Final = "\u0e4d"
 
 # Nikhahit and sara aa typed apart, with a tone mark between them or not. NFC leaves the pair as it is.
 _DECOMPOSED_SARA_AM: Final = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32")
 # Zero-width spaces, joiners and direction marks, invisible operators, soft hyphen, byte order mark.
 _ZERO_WIDTH: Final = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
-_BIDI_CONTROLS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_ALLOWED_CONTROLS: Final = frozenset("\n\t")
+# Controls but line feed and tab, embeddings and overrides of writing direction, surrogates.
+_UNSAFE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def repair_sara_am(text: str) -> str:
@@ -21,7 +22,8 @@ def repair_sara_am(text: str) -> str:
 
     A tone mark between the two is kept and stands before the sara am, where Thai keyboards put it.
     """
-    return _DECOMPOSED_SARA_AM.sub(rf"\1{SARA_AM}", text)
+    # Most texts have no nikhahit at all, and that is told sooner.
+    return _DECOMPOSED_SARA_AM.sub(rf"\1{SARA_AM}", text) if NIKHAHIT in text else text
 
 
 def has_decomposed_sara_am(text: str) -> bool:
@@ -45,11 +47,4 @@ def has_unsafe_characters(text: str) -> bool:
     Control characters other than \n and \t, embeddings and overrides of writing direction, and lone surrogates, which no
     UTF-8 text can hold. A convention of this project.
     """
-    return any(_is_unsafe(character) for character in text)
-
-
-def _is_unsafe(character: str) -> bool:
-    if character in _BIDI_CONTROLS:
-        return True
-    category = unicodedata.category(character)
-    return category == "Cs" or (category == "Cc" and character not in _ALLOWED_CONTROLS)
+    return _UNSAFE.search(text) is not None

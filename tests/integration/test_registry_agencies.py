@@ -45,8 +45,10 @@ async def test_agency_is_kept_with_its_letter_code_as_printed_and_told_to_the_ot
     assert read.json() == made
     assert read.headers["etag"] == '"1"'
     (event,) = await registry.outbox(AgencySaved.TYPE)
+    names = ("agency_id", "version", "code", "name_th", "name_en", "kind", "email", "valid_from", "valid_until")
     assert AgencySaved.model_validate(event).model_dump(mode="json") == {
-        name: made[name] for name in ("agency_id", "version", "code", "name_th", "name_en", "kind", "email")
+        **{name: made[name] for name in names},
+        "successor_ids": [],
     }
 
 
@@ -113,12 +115,12 @@ async def test_two_changes_at_once_cannot_close_a_circle(registry: RegistryUnder
 
 async def test_import_takes_parents_that_come_later_and_the_same_file_again_changes_nothing(registry: RegistryUnderTest) -> None:
     first = await _import(registry, FILE)
-    assert first.json() == {"created": 3, "updated": 0, "unchanged": 0}
+    assert first.json() == {"created": 3, "updated": 0, "unchanged": 0, "encoding": "utf-8"}
     assert len(await registry.outbox(AgencySaved.TYPE)) == 3
     again = await _import(registry, FILE)
-    assert again.json() == {"created": 0, "updated": 0, "unchanged": 3}
+    assert again.json() == {"created": 0, "updated": 0, "unchanged": 3, "encoding": "utf-8"}
     changed = await _import(registry, FILE.replace("Mueang District", "Mueang"))
-    assert changed.json() == {"created": 0, "updated": 1, "unchanged": 2}
+    assert changed.json() == {"created": 0, "updated": 1, "unchanged": 2, "encoding": "utf-8"}
     assert len(await registry.outbox(AgencySaved.TYPE)) == 4
     found = (await registry.http.get("/v1/agencies?code=smk-mueang", headers=registry.operator)).json()["items"]
     assert [(a["parent_code"], a["email"], a["version"]) for a in found] == [("smk", None, 2)]

@@ -1,10 +1,13 @@
 """Agencies and their tree: what may be saved, and what a save changes."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from services.registry import problems
+from services.registry.domain.succession import Life
 from shared.problems import FieldError, ProblemError
 from shared.thai.numbers import LetterNumberError, UnitCode
 from shared.thai.text import normalise
@@ -12,7 +15,10 @@ from shared.thai.text import normalise
 
 @dataclass(frozen=True, slots=True)
 class AgencyEntry:
-    """An agency as an operator writes it; `letter_code` as printed ('สค ๐๐๑๗.๑'), `parent_code` another agency's code."""
+    """An agency as an operator writes it; `letter_code` as printed ('สค ๐๐๑๗.๑'), `parent_code` another agency's code.
+
+    It stands from the Bangkok day `valid_from`, up to and without `valid_until`; None is without end.
+    """
 
     code: str
     name_th: str
@@ -21,6 +27,14 @@ class AgencyEntry:
     letter_code: str | None
     parent_code: str | None
     email: str | None
+    valid_from: date | None = None
+    valid_until: date | None = None
+    successor_codes: tuple[str, ...] = ()
+
+    @property
+    def life(self) -> Life[str]:
+        """When it stands, and who comes afterwards."""
+        return Life(self.valid_from, self.valid_until, self.successor_codes)
 
     @property
     def search_text(self) -> str:
@@ -35,6 +49,17 @@ class Agency:
     agency_id: UUID
     entry: AgencyEntry
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgencyVersion:
+    """An agency as it was from `saved_at` on; `changed` names the fields that the version before had otherwise."""
+
+    version: int
+    entry: AgencyEntry
+    saved_at: datetime
+    reason: str | None
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +115,13 @@ def _stands_above_itself(code: str, parents: Mapping[str, str | None], sound: se
     return False
 
 
-def plan_save(entries: Sequence[tuple[UUID, AgencyEntry]], stored: Mapping[str, Agency]) -> SavePlan:
-    """Compare `entries` (each with the identifier that it gets if it is new) with the agencies `stored` under their codes."""
+def plan_save(
+    entries: Sequence[tuple[UUID, AgencyEntry]], stored: Mapping[str, Agency], *, keeps: Collection[str] = ()
+) -> SavePlan:
+    """Compare `entries` (each with the identifier that it gets if it is new) with the agencies `stored` under their codes.
+
+    Fields named in `keeps` stay as they are stored: the file or form did not have them.
+    """
     created: list[Agency] = []
     updated: list[Agency] = []
     unchanged = 0
@@ -99,8 +129,25 @@ def plan_save(entries: Sequence[tuple[UUID, AgencyEntry]], stored: Mapping[str, 
         known = stored.get(entry.code)
         if known is None:
             created.append(Agency(new_id, entry, 1))
-        elif known.entry != entry:
-            updated.append(Agency(known.agency_id, entry, known.version + 1))
+            continue
+        kept: dict[str, Any] = {name: getattr(known.entry, name) for name in keeps}
+        resulting = replace(entry, **kept) if kept else entry
+        if known.entry != resulting:
+            updated.append(Agency(known.agency_id, resulting, known.version + 1))
         else:
             unchanged += 1
     return SavePlan(tuple(created), tuple(updated), unchanged)
+
+
+def with_changes(versions: Sequence[AgencyVersion]) -> list[AgencyVersion]:
+    """The versions, oldest first, each with what it changed; the first of them changed nothing."""
+    names = [field.name for field in fields(AgencyEntry)]
+    return [
+        replace(
+            version,
+            changed=()
+            if before is None
+            else tuple(name for name in names if getattr(version.entry, name) != getattr(before.entry, name)),
+        )
+        for before, version in zip([None, *versions], versions, strict=False)
+    ]

@@ -1,4 +1,4 @@
-"""CSV tables that clerks upload: read strictly, with the line of every fault."""
+"""Tables that clerks upload: read strictly, with the line of every fault."""
 
 import csv
 import io
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from services.registry import problems
 from services.registry.problems import refuse
 from shared.problems import FieldError
+from shared.spreadsheets import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +24,61 @@ def line_error(line: int, code: str, detail: str) -> FieldError:
     return FieldError(f"line {line}", code, detail)
 
 
-def read_table(raw: bytes, *, required: Sequence[str], optional: Sequence[str] = ()) -> list[TableRow]:
-    """The records under a header line that names each `required` column, any `optional` one, and no other.
+@dataclass(frozen=True, slots=True)
+class TableText:
+    """A CSV file as text; `encoding` is utf-8 or windows-874."""
 
-    UTF-8, with or without a byte order mark; empty lines are passed over. Raises ProblemError `import_invalid` with an
-    error per line.
+    text: str
+    encoding: str
+
+
+def decode_table(raw: bytes) -> TableText:
+    """The text of a CSV file: UTF-8, with or without a byte order mark, or else Thai in Windows-874 (TIS-620).
+
+    Raises ProblemError `import_invalid` with the line that is neither.
     """
     try:
-        text = raw.decode("utf-8-sig")
+        return TableText(raw.decode("utf-8-sig"), "utf-8")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        refuse([line_error(line, "not_utf8", "the file must be UTF-8")], problems.IMPORT_INVALID)
+        text = _windows_874(raw)
+        if text is None:
+            line = raw.count(b"\n", 0, error.start) + 1
+            refuse([line_error(line, "not_utf8", "the file must be UTF-8, or Thai in Windows-874")], problems.IMPORT_INVALID)
+        return TableText(text, "windows-874")
+
+
+def _windows_874(raw: bytes) -> str | None:
+    try:
+        text = raw.decode("cp874")
+    except UnicodeDecodeError:
+        return None
+    thai = sum(text.count(chr(point)) for point in range(0x0E01, 0x0E5C))
+    # UTF-8 with a spoilt byte can be read so too: then every third character is the lead byte, as เ before ธ or น.
+    leads = text.count("เธ") + text.count("เน")
+    return text if thai and leads * 5 < thai else None
+
+
+def read_table(raw: bytes, *, required: Sequence[str], optional: Sequence[str] = ()) -> list[TableRow]:
+    """The records of a CSV file under a header line that names each `required` column, any `optional` one, and no other.
+
+    Empty lines are passed over. Raises ProblemError `import_invalid` with an error per line.
+    """
+    return read_csv(decode_table(raw).text, required=required, optional=optional)
+
+
+def read_csv(text: str, *, required: Sequence[str], optional: Sequence[str] = ()) -> list[TableRow]:
+    """The same of a file that is decoded."""
     errors: list[FieldError] = []
-    records = _records(text, errors)
+    return read_records(_records(text, errors), errors, required=required, optional=optional)
+
+
+def read_records(
+    records: Iterator[tuple[int, list[str]]], errors: list[FieldError], *, required: Sequence[str], optional: Sequence[str] = ()
+) -> list[TableRow]:
+    """The same of numbered records, the header first; `errors` gathers what their reader finds wrong on the way.
+
+    A cell that an export has neutralised is read as what it was.
+    """
     nothing: tuple[int, list[str]] = (1, [])
     line, header = next(records, nothing)
     columns = [name.strip() for name in header]
@@ -45,7 +88,7 @@ def read_table(raw: bytes, *, required: Sequence[str], optional: Sequence[str] =
     rows: list[TableRow] = []
     for line, cells in records:
         if len(cells) == len(columns):
-            rows.append(TableRow(line, dict(zip(columns, (cell.strip() for cell in cells), strict=True))))
+            rows.append(TableRow(line, dict(zip(columns, (plain(cell.strip()) for cell in cells), strict=True))))
         else:
             errors.append(line_error(line, "wrong_column_count", f"expected {len(columns)} columns, got {len(cells)}"))
     if errors:
