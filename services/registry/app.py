@@ -10,13 +10,16 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from services.registry import problems
-from services.registry.api import agencies, attachments, clients, letters, lists, oauth, registers
+from services.registry.api import agencies, attachments, books, clients, letters, lists, oauth, received, registers
 from services.registry.config import RegistrySettings
+from services.registry.consumers import event_handler
 from services.registry.resources import Resources
 from services.registry.storage import open_storage
 from services.registry.tokens import Tokens
 from shared.access import TokenVerifier
-from shared.broker import Publisher
+from shared.broker import Consumer, Publisher
+from shared.contracts.topology import REGISTRY_EVENTS
+from shared.inbox import Pruner
 from shared.links import LinkSigner
 from shared.outbox import Relay
 from shared.postgres import Database, ForeignKeyViolation, open_database
@@ -36,6 +39,8 @@ _ROUTERS: Final = (
     registers.router,
     letters.router,
     attachments.router,
+    books.router,
+    received.router,
 )
 
 
@@ -90,8 +95,20 @@ async def open_parts(settings: RegistrySettings) -> AsyncGenerator[Parts]:
             lease=settings.outbox_lease,
             poll_interval=settings.outbox_poll_interval,
         )
+        consumer = Consumer(
+            settings.amqp_url.get_secret_value(),
+            settings.broker_namespace,
+            REGISTRY_EVENTS,
+            event_handler(database),
+            prefetch=settings.registry_prefetch,
+        )
         probe = DatabaseProbe(database)
-        yield Parts(app=create_app(resources), workers=(relay,), api_probes=(probe,), worker_probes=(probe, publisher))
+        yield Parts(
+            app=create_app(resources),
+            workers=(relay, consumer, Pruner(database)),
+            api_probes=(probe,),
+            worker_probes=(probe, publisher, consumer),
+        )
 
 
 def _tokens(database: Database, settings: RegistrySettings) -> Tokens:

@@ -57,6 +57,16 @@ class RegistrySettings(ServiceSettings):
         default=200_000, description="Most addressees of one list."
     )
 
+    registry_prefetch: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=8, description="Most broker messages that one registry worker has in hand."
+    )
+    registry_book_pdf_max_rows: Annotated[int, Field(ge=1, le=20_000)] = Field(
+        default=3000, description="Most entries of a book that are printed as one PDF."
+    )
+    registry_book_xlsx_max_rows: Annotated[int, Field(ge=1, le=1_048_000)] = Field(
+        default=100_000, description="Most entries of a book in one XLSX file; a CSV has no limit."
+    )
+
     @model_validator(mode="after")
     def _registry_relations_hold(self) -> Self:
         if len(self.registry_key_encryption_key.get_secret_value()) < KEY_MIN_LENGTH:

@@ -11,7 +11,7 @@ from services.registry.domain import letters as domain
 from services.registry.domain import numbering
 from services.registry.domain.letters import Letter, LetterState
 from services.registry.domain.numbering import IssuedNumber
-from services.registry.store import letters, registers
+from services.registry.store import books, letters, registers
 from shared import problems as shared_problems
 from shared.postgres import Connection, Database
 from shared.problems import ProblemError
@@ -39,6 +39,7 @@ async def register_letter(database: Database, agency_id: UUID, letter_id: UUID) 
             letter_id=letter_id, sender_agency_id=agency_id, draft=letter.draft, number=number, attachments=files
         )
         await letters.register(connection, letter_id, number, content)
+        await books.enter(connection, agency_id, letter_id, letter.draft, number)
         registered = await letters.get_for_update(connection, letter_id, agency_id)
     if registered is None:
         raise LookupError("a letter cannot vanish")

@@ -1,6 +1,7 @@
 """What the registry's routes work with."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from services.registry.config import RegistrySettings
 from services.registry.storage import AttachmentStorage
@@ -18,3 +19,5 @@ class Resources:
     storage: AttachmentStorage
     tokens: Tokens
     signer: LinkSigner
+    # A long book takes a core for seconds: one at a time leaves the other requests theirs.
+    printing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))

@@ -148,7 +148,7 @@ async def test_every_route_but_the_public_ones_asks_for_a_token(registry: Regist
                 asked.add(path)
             else:
                 assert path in PUBLIC_ROUTES, (method, path, answer.text)
-    assert len(asked) == 16
+    assert len(asked) >= 16
     assert not asked & set(PUBLIC_ROUTES)
 
 
