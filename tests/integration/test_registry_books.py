@@ -323,7 +323,10 @@ async def test_pages_of_a_large_book_are_read_by_the_index(registry: RegistryUnd
             arguments = books._arguments(where, 2540, place, 51)
             if "hits" in statement:
                 arguments += [books.MOST_HITS + 1, text]
-            explained = await connection.fetch(f"EXPLAIN (ANALYZE) {statement}", *arguments)
+            explained = await connection.fetch(
+                f"EXPLAIN (ANALYZE) {statement}",  # pyright: ignore[reportArgumentType]
+                *arguments,
+            )
             plan = "\n".join(row[0] for row in explained)
             assert index in plan, plan
             assert "Seq Scan" not in plan, plan
@@ -333,6 +336,23 @@ async def test_pages_of_a_large_book_are_read_by_the_index(registry: RegistryUnd
             where = Filter(everything.agency_id, None, date.min, date.max, text, {})
             page = await read_page(connection, SENT, where, after=None, limit=3, down=False)
             assert [entry.running for entry in page] == expected
+
+
+PARTS_NOT_FOUND = """
+SELECT array_agg(part) FROM (
+    SELECT substr($2, start, width) AS part
+    FROM generate_series(1, length($2::text)) AS start, generate_series(2, length($2::text)) AS width
+    WHERE start + width <= length($2::text) + 1
+) AS parts
+WHERE NOT book_tokens($1, 2560, $2, '{x}') @> book_tokens($1, 2560, part, '{}')
+    OR book_tokens($1, 2560, $2, '{x}') @> book_tokens($1, 2561, part, '{}')
+"""
+
+
+async def test_the_index_knows_every_part_of_a_text_in_its_year_alone(registry: RegistryUnderTest) -> None:
+    text = search_text("สค ๐๐๑๗.๑/ว ๑๕๑๒๓ การประจําปี ก 😀 OTOP 100%")
+    async with registry.database.connection() as connection:
+        assert await connection.fetchval(PARTS_NOT_FOUND, uuid4(), text) is None
 
 
 async def test_letters_that_were_registered_before_the_books_are_entered_by_the_migration(

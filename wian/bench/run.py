@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from wian.bench import dispatch
+from wian.bench import books, dispatch
 from wian.bench.result import Figure, show, write
 from wian.bench.system import System, system
 
@@ -13,6 +13,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[System], Awaitable[list[Figure]]]]] = {
     "express": dispatch.express,
     "neighbours": dispatch.neighbours,
     "backlog": dispatch.backlog,
+    "search": books.search,
 }
 
 
