@@ -69,6 +69,7 @@ class Book(Generic[EntryT, PlaceT]):
     years: Callable[[Connection, UUID], Awaitable[list[int]]]
     find: Reader[list[EntryT] | None, PlaceT]
     scan: Reader[list[EntryT], PlaceT]
+    peek: Reader[list[EntryT], PlaceT]
     before_all: PlaceT
     behind_all: PlaceT
     place: Callable[[Sequence[str]], PlaceT]
@@ -91,10 +92,10 @@ def _within(number: int) -> int:
 
 
 SENT: Final[Book[SentEntry, SentPlace]] = Book(
-    books.years, books.find, books.scan, books.BEFORE_ALL, books.BEHIND_ALL, _sent_place
+    books.years, books.find, books.scan, books.peek, books.BEFORE_ALL, books.BEHIND_ALL, _sent_place
 )
 RECEIVED: Final[Book[ReceivedEntry, ReceivedPlace]] = Book(
-    received.years, received.find, received.scan, received.BEFORE_ALL, received.BEHIND_ALL, _received_place
+    received.years, received.find, received.scan, received.peek, received.BEFORE_ALL, received.BEHIND_ALL, _received_place
 )
 
 
@@ -108,8 +109,12 @@ async def read_page(
     year_after, place = _read_key(book, after)
     await books.plan_for_pages(connection)
     found: list[EntryT] = []
-    for year in await _years(connection, book, where, year_after, down=down):
+    for number, year in enumerate(await _years(connection, book, where, year_after, down=down)):
         begin = place if place is not None and year == year_after else book.behind_all if down else book.before_all
+        if number == 0 and where.selective:
+            near = await book.peek(connection, where, year, after=begin, limit=limit, down=down)
+            if len(near) == limit:
+                return near
         found += await _read_year(connection, book, where, year, begin, limit - len(found), down=down)
         if len(found) >= limit:
             break

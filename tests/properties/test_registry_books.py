@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.registry.domain.books import Filter, running_of, search_text
+from services.registry.domain.books import MOST_PIECES, Filter, running_of, search_text
 from shared.thai.digits import to_thai
 from shared.thai.numbers import MAX_RUNNING
 
@@ -38,3 +38,12 @@ def test_a_part_of_a_text_stands_in_it_as_the_pattern_says(before: str, part: st
     assert "%" not in unescaped
     assert "_" not in unescaped
     assert search_text(search_text(part)) == search_text(part)
+
+
+@given(st.text(min_size=2, max_size=200))
+def test_a_search_is_made_of_few_parts_of_the_text_from_end_to_end(text: str) -> None:
+    pieces = Filter(UUID(int=0), None, date.min, date.max, text, {}).pieces
+    assert 1 <= len(pieces) <= MOST_PIECES
+    assert all(piece in text and 2 <= len(piece) <= 3 for piece in pieces)
+    assert text.startswith(pieces[0])
+    assert text.endswith(pieces[-1])

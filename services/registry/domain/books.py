@@ -14,8 +14,10 @@ from shared.contracts.events import Secrecy, Speed
 from shared.thai.numbers import MAX_RUNNING
 from shared.thai.text import normalise
 
-# The books are searched by pairs of neighbouring characters.
+# The books are searched by two or three neighbouring characters; so many of them are enough to find a text by.
 SHORTEST_SEARCH: Final = 2
+WIDEST_PIECE: Final = 3
+MOST_PIECES: Final = 10
 
 
 class EntryState(StrEnum):
@@ -148,6 +150,15 @@ class Filter:
     def words(self) -> list[str]:
         """The facets as the database holds them."""
         return [name if value is None else f"{name} {value}" for name, value in sorted(self.facets.items())]
+
+    @property
+    def pieces(self) -> list[str]:
+        """What the index finds the rows by: parts of the text from its beginning to its end, and the facets."""
+        width = min(WIDEST_PIECE, len(self.text))
+        last = len(self.text) - width
+        step = max(1, -(-last // (MOST_PIECES - 1)))
+        starts = [*range(0, last, step), last] if self.text else []
+        return [*(self.text[start : start + width] for start in starts), *self.words]
 
     @property
     def pattern(self) -> str:

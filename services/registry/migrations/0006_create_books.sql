@@ -1,6 +1,6 @@
 -- The two books that the Regulation asks for: the register of sent letters (ทะเบียนหนังสือส่ง) and of received ones (ทะเบียนหนังสือรับ).
 
--- What a book's row is found by: each pair of neighbouring characters of its text, and its facets, hashed together with the agency
+-- What a book's row is found by: each two and three neighbouring characters of its text, and its facets, hashed with the agency
 -- and the year. So one agency's search never reads another's rows, nor a year that the word does not occur in; and it works for Thai
 -- under every locale, which trigrams of words do not. The price of a call keeps the planner from using it as a filter.
 CREATE FUNCTION book_tokens(agency uuid, year_be bigint, content text, facets text[]) RETURNS bigint[]
@@ -11,6 +11,9 @@ DECLARE
 BEGIN
     RETURN ARRAY(
         SELECT hashtextextended(one || two, seed) FROM unnest(characters, characters[2:]) AS pair (one, two) WHERE two IS NOT NULL
+        UNION ALL
+        SELECT hashtextextended(one || two || three, seed)
+        FROM unnest(characters, characters[2:], characters[3:]) AS triple (one, two, three) WHERE three IS NOT NULL
         UNION ALL
         SELECT hashtextextended(facet, seed) FROM unnest(facets) AS facet
     );

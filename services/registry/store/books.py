@@ -1,7 +1,8 @@
 """SQL of the book of sent letters, and of the changes of both books' entries.
 
-A page is read in one of two ways, each for one year. `FIND_...` takes the rows that the index names and puts them in order: right
-when they are few. `SCAN_...` walks in the book's order and passes over what does not match: right when many match.
+A page is read in three ways, each for one year. `PEEK_...` looks at the next rows in the book's order: a common word fills a page there.
+`FIND_...` takes the rows that the index names and puts them in order: right when they are few. `SCAN_...` walks in the book's
+order and passes over what does not match: right when many match, only not here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from shared.thai.numbers import MAX_RUNNING
 
 # More hits in a year than this, and walking in the book's order is the shorter way to a page.
 MOST_HITS: Final = 2000
+NEAR: Final = 2000
 
 LOWEST: Final = UUID(int=0)
 HIGHEST: Final = UUID(int=2**128 - 1)
@@ -70,13 +72,45 @@ WHERE agency_id = $1 AND year_be = $2 AND (register_id, series, running) > ($3::
 ORDER BY register_id, series, running LIMIT $12
 """
 
+PEEK_UP: Final = """
+WITH near AS MATERIALIZED (
+    SELECT entry_id, register_id, year_be, series, running, number, letter_id, letter_date, sender, addressee, addressee_count, subject,
+        speed, secrecy, state, state_reason, circular_id, dispatched_at, remark, version, search_text, facets
+    FROM sent_entries
+    WHERE agency_id = $1 AND year_be = $2 AND (register_id, series, running) > ($3::uuid, $4::text, $5::bigint)
+    ORDER BY register_id, series, running LIMIT $13
+)
+SELECT entry_id, register_id, year_be, series, running, number, letter_id, letter_date, sender, addressee, addressee_count, subject,
+    speed, secrecy, state, state_reason, circular_id, dispatched_at, remark, version
+FROM near
+WHERE letter_date BETWEEN $6 AND $7 AND search_text LIKE $8 AND facets @> $9::text[]
+    AND register_id BETWEEN $10 AND $11
+ORDER BY register_id, series, running LIMIT $12
+"""
+
+PEEK_DOWN: Final = """
+WITH near AS MATERIALIZED (
+    SELECT entry_id, register_id, year_be, series, running, number, letter_id, letter_date, sender, addressee, addressee_count, subject,
+        speed, secrecy, state, state_reason, circular_id, dispatched_at, remark, version, search_text, facets
+    FROM sent_entries
+    WHERE agency_id = $1 AND year_be = $2 AND (register_id, series, running) < ($3::uuid, $4::text, $5::bigint)
+    ORDER BY register_id DESC, series DESC, running DESC LIMIT $13
+)
+SELECT entry_id, register_id, year_be, series, running, number, letter_id, letter_date, sender, addressee, addressee_count, subject,
+    speed, secrecy, state, state_reason, circular_id, dispatched_at, remark, version
+FROM near
+WHERE letter_date BETWEEN $6 AND $7 AND search_text LIKE $8 AND facets @> $9::text[]
+    AND register_id BETWEEN $10 AND $11
+ORDER BY register_id DESC, series DESC, running DESC LIMIT $12
+"""
+
 FIND_UP: Final = """
 WITH hits AS MATERIALIZED (
     SELECT entry_id, register_id, year_be, series, running, number, letter_id, letter_date, sender, addressee, addressee_count, subject,
         speed, secrecy, state, state_reason, circular_id, dispatched_at, remark, version
     FROM sent_entries
-    WHERE book_tokens(agency_id, year_be, search_text, facets) @> book_tokens($1, $2, $14, $9)
-        AND agency_id = $1 AND year_be = $2 AND (register_id, series, running) > ($3::uuid, $4::text, $5::bigint)
+    WHERE book_tokens(agency_id, year_be, search_text, facets) @> book_tokens($1, $2, '', $14::text[])
+        AND agency_id::text = $1::uuid::text AND year_be + 0 = $2 AND (register_id, series, running) > ($3::uuid, $4::text, $5::bigint)
         AND letter_date BETWEEN $6 AND $7 AND search_text LIKE $8 AND facets @> $9::text[]
         AND register_id BETWEEN $10 AND $11
     LIMIT $13
@@ -102,8 +136,8 @@ WITH hits AS MATERIALIZED (
     SELECT entry_id, register_id, year_be, series, running, number, letter_id, letter_date, sender, addressee, addressee_count, subject,
         speed, secrecy, state, state_reason, circular_id, dispatched_at, remark, version
     FROM sent_entries
-    WHERE book_tokens(agency_id, year_be, search_text, facets) @> book_tokens($1, $2, $14, $9)
-        AND agency_id = $1 AND year_be = $2 AND (register_id, series, running) < ($3::uuid, $4::text, $5::bigint)
+    WHERE book_tokens(agency_id, year_be, search_text, facets) @> book_tokens($1, $2, '', $14::text[])
+        AND agency_id::text = $1::uuid::text AND year_be + 0 = $2 AND (register_id, series, running) < ($3::uuid, $4::text, $5::bigint)
         AND letter_date BETWEEN $6 AND $7 AND search_text LIKE $8 AND facets @> $9::text[]
         AND register_id BETWEEN $10 AND $11
     LIMIT $13
@@ -245,11 +279,19 @@ async def scan(
     return [_entry(row) for row in rows]
 
 
+async def peek(
+    connection: Connection, where: Filter, year_be: int, *, after: SentPlace, limit: int, down: bool
+) -> list[SentEntry]:
+    """The same among the NEAR entries next to `after` alone."""
+    rows = await connection.fetch(PEEK_DOWN if down else PEEK_UP, *_arguments(where, year_be, after, limit), NEAR)
+    return [_entry(row) for row in rows]
+
+
 async def find(
     connection: Connection, where: Filter, year_be: int, *, after: SentPlace, limit: int, down: bool
 ) -> list[SentEntry] | None:
     """The same by way of the index; None when more than MOST_HITS match."""
-    arguments = [*_arguments(where, year_be, after, limit), MOST_HITS + 1, where.text]
+    arguments = [*_arguments(where, year_be, after, limit), MOST_HITS + 1, where.pieces]
     rows = await connection.fetch(FIND_DOWN if down else FIND_UP, *arguments)
     return None if rows and rows[0]["hits"] > MOST_HITS else [_entry(row) for row in rows]
 

@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from services.registry.domain.books import Acknowledged, Filter, Received, ReceivedEntry, ReceivedState
-from services.registry.store.books import HIGHEST, LOWEST, MOST_HITS
+from services.registry.store.books import HIGHEST, LOWEST, MOST_HITS, NEAR
 from shared.contracts.events import Secrecy, Speed
 from shared.postgres import Connection, Row
 from shared.thai.numbers import MAX_RUNNING
@@ -96,14 +96,48 @@ WHERE agency_id = $1 AND year_be = $2 AND (receive_date, running, received_id) >
 ORDER BY receive_date, running, received_id LIMIT $10
 """
 
+PEEK_UP: Final = """
+WITH near AS MATERIALIZED (
+    SELECT received_id, year_be, running, number_issued, unit, receive_number, receive_date, receive_time, letter_number, letter_date,
+        sender, sender_agency_id, addressee, subject, speed, secrecy, action, remark, recipient_id, circular_id, letter_id, recorded_at,
+        state, void_reason, version, search_text, facets
+    FROM received_letters
+    WHERE agency_id = $1 AND year_be = $2 AND (receive_date, running, received_id) > ($3::date, $4::bigint, $5::uuid)
+    ORDER BY receive_date, running, received_id LIMIT $11
+)
+SELECT received_id, year_be, running, number_issued, unit, receive_number, receive_date, receive_time, letter_number, letter_date,
+    sender, sender_agency_id, addressee, subject, speed, secrecy, action, remark, recipient_id, circular_id, letter_id, recorded_at,
+    state, void_reason, version
+FROM near
+WHERE receive_date BETWEEN $6 AND $7 AND search_text LIKE $8 AND facets @> $9::text[]
+ORDER BY receive_date, running, received_id LIMIT $10
+"""
+
+PEEK_DOWN: Final = """
+WITH near AS MATERIALIZED (
+    SELECT received_id, year_be, running, number_issued, unit, receive_number, receive_date, receive_time, letter_number, letter_date,
+        sender, sender_agency_id, addressee, subject, speed, secrecy, action, remark, recipient_id, circular_id, letter_id, recorded_at,
+        state, void_reason, version, search_text, facets
+    FROM received_letters
+    WHERE agency_id = $1 AND year_be = $2 AND (receive_date, running, received_id) < ($3::date, $4::bigint, $5::uuid)
+    ORDER BY receive_date DESC, running DESC, received_id DESC LIMIT $11
+)
+SELECT received_id, year_be, running, number_issued, unit, receive_number, receive_date, receive_time, letter_number, letter_date,
+    sender, sender_agency_id, addressee, subject, speed, secrecy, action, remark, recipient_id, circular_id, letter_id, recorded_at,
+    state, void_reason, version
+FROM near
+WHERE receive_date BETWEEN $6 AND $7 AND search_text LIKE $8 AND facets @> $9::text[]
+ORDER BY receive_date DESC, running DESC, received_id DESC LIMIT $10
+"""
+
 FIND_UP: Final = """
 WITH hits AS MATERIALIZED (
     SELECT received_id, year_be, running, number_issued, unit, receive_number, receive_date, receive_time, letter_number, letter_date,
         sender, sender_agency_id, addressee, subject, speed, secrecy, action, remark, recipient_id, circular_id, letter_id, recorded_at,
         state, void_reason, version
     FROM received_letters
-    WHERE book_tokens(agency_id, year_be, search_text, facets) @> book_tokens($1, $2, $12, $9)
-        AND agency_id = $1 AND year_be = $2 AND (receive_date, running, received_id) > ($3::date, $4::bigint, $5::uuid)
+    WHERE book_tokens(agency_id, year_be, search_text, facets) @> book_tokens($1, $2, '', $12::text[])
+        AND agency_id::text = $1::uuid::text AND year_be + 0 = $2 AND (receive_date, running, received_id) > ($3::date, $4::bigint, $5::uuid)
         AND receive_date BETWEEN $6 AND $7 AND search_text LIKE $8 AND facets @> $9::text[]
     LIMIT $11
 )
@@ -130,8 +164,8 @@ WITH hits AS MATERIALIZED (
         sender, sender_agency_id, addressee, subject, speed, secrecy, action, remark, recipient_id, circular_id, letter_id, recorded_at,
         state, void_reason, version
     FROM received_letters
-    WHERE book_tokens(agency_id, year_be, search_text, facets) @> book_tokens($1, $2, $12, $9)
-        AND agency_id = $1 AND year_be = $2 AND (receive_date, running, received_id) < ($3::date, $4::bigint, $5::uuid)
+    WHERE book_tokens(agency_id, year_be, search_text, facets) @> book_tokens($1, $2, '', $12::text[])
+        AND agency_id::text = $1::uuid::text AND year_be + 0 = $2 AND (receive_date, running, received_id) < ($3::date, $4::bigint, $5::uuid)
         AND receive_date BETWEEN $6 AND $7 AND search_text LIKE $8 AND facets @> $9::text[]
     LIMIT $11
 )
@@ -302,11 +336,19 @@ async def scan(
     return [_entry(row) for row in rows]
 
 
+async def peek(
+    connection: Connection, where: Filter, year_be: int, *, after: ReceivedPlace, limit: int, down: bool
+) -> list[ReceivedEntry]:
+    """The same among the NEAR entries next to `after` alone."""
+    rows = await connection.fetch(PEEK_DOWN if down else PEEK_UP, *_arguments(where, year_be, after, limit), NEAR)
+    return [_entry(row) for row in rows]
+
+
 async def find(
     connection: Connection, where: Filter, year_be: int, *, after: ReceivedPlace, limit: int, down: bool
 ) -> list[ReceivedEntry] | None:
     """The same by way of the index; None when more than MOST_HITS match."""
-    arguments = [*_arguments(where, year_be, after, limit), MOST_HITS + 1, where.text]
+    arguments = [*_arguments(where, year_be, after, limit), MOST_HITS + 1, where.pieces]
     rows = await connection.fetch(FIND_DOWN if down else FIND_UP, *arguments)
     return None if rows and rows[0]["hits"] > MOST_HITS else [_entry(row) for row in rows]
 
