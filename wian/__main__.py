@@ -43,7 +43,7 @@ def bench(*names: str) -> int:
     Parameters
     ----------
     names
-        Which benchmarks: fanout, express, neighbours, backlog; none: all of them.
+        Which benchmarks: fanout, express, neighbours, backlog, search; none: all of them.
     """
     from wian.bench.run import bench as run_bench
 

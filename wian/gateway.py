@@ -22,6 +22,8 @@ ROUTES: Final[Mapping[str, str]] = {
     "/v1/reservations": "registry",
     "/v1/templates": "registry",
     "/v1/letters": "registry",
+    "/v1/books": "registry",
+    "/v1/received": "registry",
     "/v1/attachments": "registry",
     "/f": "registry",
     "/v1/endpoints": "dispatch",

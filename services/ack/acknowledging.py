@@ -113,6 +113,8 @@ def _outgoing(target: Locked, fact: Acknowledgment, now: datetime) -> Event:
                 receive_number=fact.receive_number,
                 receive_date=fact.receive_date,
                 recorded_at=now,
+                receive_time=fact.receive_time,
+                unit=fact.unit,
             )
         case Rejection():
             return RecipientRejected(

@@ -15,15 +15,18 @@ from services.registry.api import (
     agency_changes,
     agency_files,
     attachments,
+    books,
     clients,
     letters,
     lists,
     oauth,
+    received,
     registers,
     reservations,
     templates,
 )
 from services.registry.config import RegistrySettings
+from services.registry.consumers import event_handler
 from services.registry.domain.kinds import requirements
 from services.registry.importing import AgencyImporter
 from services.registry.registration import Registrar
@@ -31,7 +34,9 @@ from services.registry.resources import Resources
 from services.registry.storage import open_storage
 from services.registry.tokens import Tokens
 from shared.access import TokenVerifier
-from shared.broker import Publisher
+from shared.broker import Consumer, Publisher
+from shared.contracts.topology import REGISTRY_EVENTS
+from shared.inbox import Pruner
 from shared.links import LinkSigner
 from shared.outbox import Relay
 from shared.postgres import Database, ForeignKeyViolation, open_database
@@ -56,6 +61,8 @@ _ROUTERS: Final = (
     templates.router,
     letters.router,
     attachments.router,
+    books.router,
+    received.router,
 )
 
 
@@ -117,8 +124,20 @@ async def open_parts(settings: RegistrySettings) -> AsyncGenerator[Parts]:
             poll_interval=settings.outbox_poll_interval,
         )
         importer = AgencyImporter(database, settings)
+        consumer = Consumer(
+            settings.amqp_url.get_secret_value(),
+            settings.broker_namespace,
+            REGISTRY_EVENTS,
+            event_handler(database),
+            prefetch=settings.registry_prefetch,
+        )
         probe = DatabaseProbe(database)
-        yield Parts(app=create_app(resources), workers=(relay, importer), api_probes=(probe,), worker_probes=(probe, publisher))
+        yield Parts(
+            app=create_app(resources),
+            workers=(relay, consumer, importer, Pruner(database)),
+            api_probes=(probe,),
+            worker_probes=(probe, publisher, consumer),
+        )
 
 
 def _tokens(database: Database, settings: RegistrySettings) -> Tokens:

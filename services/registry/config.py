@@ -82,6 +82,15 @@ class RegistrySettings(ServiceSettings):
     registry_import_poll_interval: Annotated[float, Field(gt=0)] = Field(
         default=1.0, description="Seconds between two looks for a file of agencies to import."
     )
+    registry_prefetch: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=8, description="Most broker messages that one registry worker has in hand."
+    )
+    registry_book_pdf_max_rows: Annotated[int, Field(ge=1, le=20_000)] = Field(
+        default=3000, description="Most entries of a book that are printed as one PDF."
+    )
+    registry_book_xlsx_max_rows: Annotated[int, Field(ge=1, le=1_048_000)] = Field(
+        default=100_000, description="Most entries of a book in one XLSX file; a CSV has no limit."
+    )
 
     @model_validator(mode="after")
     def _registry_relations_hold(self) -> Self:

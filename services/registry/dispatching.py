@@ -15,7 +15,7 @@ from services.registry import problems
 from services.registry.domain.agencies import Agency
 from services.registry.domain.letters import Attachment, Letter, LetterState
 from services.registry.domain.lists import ListHead
-from services.registry.store import agencies, circulars, letters, lists
+from services.registry.store import agencies, books, circulars, letters, lists
 from services.registry.store.circulars import Circular
 from shared import outbox
 from shared import problems as shared_problems
@@ -93,6 +93,7 @@ async def dispatch_letter(database: Database, order: Order, links: FileLinks) ->
         circular = _circular(order, letter, list_head)
         await circulars.insert(connection, circular, recipients)
         await letters.mark_dispatched(connection, letter.letter_id)
+        await books.note_dispatched(connection, letter.letter_id, circular.circular_id, len(recipients), circular.dispatched_at)
         header = await _header(connection, circular, letter, links, len(recipients))
         await outbox.add(connection, SERVICE, chunked(header, recipients))
         answer = _answer(circular, letter, len(recipients))

@@ -22,7 +22,7 @@ from services.registry.domain.kinds import Requirements
 from services.registry.domain.letters import FrozenContent, Letter, LetterState
 from services.registry.domain.numbering import IssuedNumber, NumberState, ReservedNumber, SeriesKey
 from services.registry.problems import numbers as number_problems
-from services.registry.store import letters, registers, reservations
+from services.registry.store import books, letters, registers, reservations
 from services.registry.store.letters import Registrable
 from shared import problems as shared_problems
 from shared.postgres import Connection, Database, Unavailable
@@ -140,6 +140,7 @@ class Registrar:
                 else:
                     frozen.append((registration, number, _frozen(item, number)))
             changed = await letters.register(connection, [(r.letter_id, number, content) for r, number, content in frozen])
+            await books.enter(connection, [(found[r.letter_id].letter, number) for r, number, _ in frozen])
         for registration, number, content in frozen:
             letter = found[registration.letter_id].letter
             results[registration] = replace(

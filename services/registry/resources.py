@@ -1,6 +1,7 @@
 """What the registry's routes work with."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from services.registry.config import RegistrySettings
 from services.registry.registration import Registrar
@@ -20,3 +21,5 @@ class Resources:
     tokens: Tokens
     registrar: Registrar
     signer: LinkSigner
+    # A long book takes a core for seconds: one at a time leaves the other requests theirs.
+    printing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))

@@ -1,6 +1,6 @@
 """Every event that crosses the broker, as past-tense, versioned types."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from enum import StrEnum
 from typing import ClassVar, Final
 from uuid import UUID
@@ -205,6 +205,8 @@ class RecipientRegistered(Event):
     receive_number: str
     receive_date: date
     recorded_at: datetime
+    receive_time: time | None = None
+    unit: str | None = None
 
 
 class RecipientRejected(Event):

@@ -53,6 +53,7 @@ def lane_queue(lane: Lane, channel: Channel) -> str:
     return f"dispatch.lane.{lane}.{channel}"
 
 
+REGISTRY_EVENTS: Final = "registry.events"
 DISPATCH_EVENTS: Final = "dispatch.events"
 ACK_EVENTS: Final = "ack.events"
 DEAD_LETTERS: Final = "dead-letters"
@@ -61,6 +62,7 @@ DEAD_LETTERS: Final = "dead-letters"
 SENDING_CHANNELS: Final = (Channel.WEBHOOK, Channel.EMAIL)
 
 QUEUES: Final[tuple[Queue, ...]] = (
+    Queue(REGISTRY_EVENTS, Exchange.EVENTS, (RecipientRegistered.TYPE,)),
     Queue(
         DISPATCH_EVENTS,
         Exchange.EVENTS,

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from wian.bench import agencies, dispatch
+from wian.bench import agencies, books, dispatch
 from wian.bench.result import Figure, show, write
 from wian.bench.system import System, system
 
@@ -14,6 +14,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[System], Awaitable[list[Figure]]]]] = {
     "neighbours": dispatch.neighbours,
     "backlog": dispatch.backlog,
     "import_nation": agencies.import_nation,
+    "search": books.search,
 }
 
 

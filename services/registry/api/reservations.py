@@ -20,11 +20,11 @@ from services.registry.api.dependencies import (
 from services.registry.api.fields import Line, RequestModel
 from services.registry.api.registers import own_register
 from services.registry.domain.kinds import CORRESPONDENCE, FORMS, Form, Kind
-from services.registry.domain.numbering import NumberState, ReservedNumber, Series, SeriesKey, series_of
+from services.registry.domain.numbering import NumberState, ReservedNumber, Series, SeriesKey, cancelled, series_of
 from services.registry.idempotency import Answer, first_answer, keep_answer, request_sha256
 from services.registry.problems import numbers as problems
 from services.registry.problems import refuse
-from services.registry.store import registers, reservations
+from services.registry.store import books, registers, reservations
 from services.registry.store.reservations import NumberRow
 from shared import problems as shared_problems
 from shared.ids import new_id
@@ -191,6 +191,15 @@ async def void_number(
                 raise ProblemError(problems.NUMBER_VOID, number.void_reason or "")
             case NumberState.HELD | NumberState.EXPIRED:
                 await reservations.void(connection, number, body.reason)
+                register = await own_register(connection, number.key.register_id, agency_id)
+                await books.enter_cancelled(
+                    connection,
+                    entry_id=new_id(),
+                    agency_id=agency_id,
+                    number=cancelled(register, number),
+                    day=bangkok_date(now),
+                    reason=body.reason,
+                )
         numbers = await reservations.of_reservation(connection, reservation_id, agency_id)
     return _shown(numbers, now)
 

@@ -134,6 +134,15 @@ def issue(register: Register, letter: Numbering, running: int) -> IssuedNumber:
     return IssuedNumber(key, running, LetterNumber(unit, circular=letter.circular, running=running).printed)
 
 
+def cancelled(register: Register, reserved: ReservedNumber) -> IssuedNumber:
+    """A reserved number as the book shows it when no letter will ever bear it."""
+    key, running = reserved.key, reserved.running
+    if key.series not in {Series.GENERAL, Series.CIRCULAR}:
+        return IssuedNumber(key, running, YearlyNumber(running, key.year_be).printed)
+    unit = UnitCode.parse(register.unit_codes[0])
+    return IssuedNumber(key, running, LetterNumber(unit, circular=key.series is Series.CIRCULAR, running=running).printed)
+
+
 def check_unit_code(register: Register, unit_code: str | None) -> None:
     """Refuse a unit code that does not share the register."""
     if unit_code is None or unit_code in register.unit_codes:
