@@ -126,7 +126,8 @@ def test_chunks_hold_every_recipient_once_in_order(count: int) -> None:
         FrozenRecipient(recipient_id=UUID(int=n), position=n, agency_id=UUID(int=0), title="ก", relay_duty=False)
         for n in range(1, count + 1)
     ]
-    chunks = chunked(_header(count), recipients)
+    payloads = chunked(_header(count).model_dump(mode="json"), [r.model_dump(mode="json") for r in recipients], 1)
+    chunks = [CircularDispatched.model_validate(payload) for payload in payloads]
     assert [r for chunk in chunks for r in chunk.recipients] == recipients
     assert [chunk.chunk for chunk in chunks] == list(range(1, len(chunks) + 1))
     assert {chunk.chunks for chunk in chunks} == {len(chunks)}
