@@ -193,7 +193,8 @@ def test_only_those_that_would_stand_above_themselves_or_under_nobody_are_at_fau
 def test_problem_codes_are_unique_and_every_error_code_has_its_problem() -> None:
     codes = [problem.code for problem in problems.CATALOGUE]
     assert len(set(codes)) == len(codes)
-    in_module = {value.code for value in vars(problems).values() if isinstance(value, type(problems.LIST_EMPTY))}
+    modules = (problems, problems.lists)
+    in_module = {value.code for one in modules for value in vars(one).values() if isinstance(value, type(problems.LIST_EMPTY))}
     assert in_module == set(codes)
 
 
