@@ -299,12 +299,14 @@ async def _shown(connection: Connection, head: ListHead) -> ListOut:
     """The list as it is stored; with more than ADDRESSEES_SHOWN addressees, where they are."""
     many = head.addressee_count > ADDRESSEES_SHOWN
     found = [] if many else await lists.addressees(connection, head.list_id, after=0, limit=ADDRESSEES_SHOWN)
-    return ListOut(
-        **_shown_head(head).model_dump(),
-        addressees=[_shown_addressee(a) for a in found],
-        addressees_url=f"/v1/lists/{head.list_id}/addressees" if many else None,
-        members=[_shown_member(*one) for one in await lists.members(connection, head.list_id)],
-        **{"except": list((await lists.exceptions(connection, head.list_id)).values())},
+    return ListOut.model_validate(
+        {
+            **_shown_head(head).model_dump(),
+            "addressees": [_shown_addressee(a) for a in found],
+            "addressees_url": f"/v1/lists/{head.list_id}/addressees" if many else None,
+            "members": [_shown_member(*one) for one in await lists.members(connection, head.list_id)],
+            "except": list((await lists.exceptions(connection, head.list_id)).values()),
+        }
     )
 
 
