@@ -1,12 +1,13 @@
 """Sends a registered letter round: the order, its frozen recipients and the outgoing events are one transaction."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 import rfc8785
 import structlog
 from opentelemetry import metrics
@@ -15,6 +16,8 @@ from services.registry import problems
 from services.registry.domain.agencies import Agency
 from services.registry.domain.letters import Attachment, Letter, LetterState
 from services.registry.domain.lists import ListHead
+from services.registry.domain.resolution import ListHash, Resolved, Sieve, lay_out
+from services.registry.problems import lists as list_problems
 from services.registry.store import agencies, books, circulars, letters, lists
 from services.registry.store.circulars import Circular
 from shared import outbox
@@ -23,13 +26,12 @@ from shared.contracts.events import (
     RECIPIENTS_PER_MESSAGE,
     AttachmentLink,
     CircularDispatched,
-    FrozenRecipient,
     LetterSummary,
     Secrecy,
 )
 from shared.ids import new_id
 from shared.links import LinkSigner, Purpose
-from shared.postgres import Connection, Database
+from shared.postgres import Connection, Database, Row
 from shared.problems import FieldError, ProblemError
 
 SERVICE: Final = "registry"
@@ -79,28 +81,30 @@ class FileLinks:
         )
 
 
-async def dispatch_letter(database: Database, order: Order, links: FileLinks) -> Answer:
+async def dispatch_letter(database: Database, order: Order, links: FileLinks, most: int) -> Answer:
     """Carry out `order` and return the answer, or the first answer when the same order came before under its key.
 
-    Raises ProblemError; then nothing was stored, and the key is free.
+    The recipients pass through in pieces, so memory does not grow with the list. `most` bounds their number. Raises ProblemError; then nothing was stored, and the key is free.
     """
     async with database.transaction() as connection:
         if not await circulars.claim_key(connection, order.agency_id, order.idempotency_key, order.sha256):
             return await _first_answer(connection, order)
         letter = await _registered_letter(connection, order)
+        await lists.lock_for_reading(connection, order.agency_id)
         list_head = await _list_of(connection, order, letter)
-        recipients = await _frozen_recipients(connection, list_head.list_id)
+        # What must hold before anything is frozen is checked here: letter and lists stay as they are from now on.
         circular = _circular(order, letter, list_head)
-        await circulars.insert(connection, circular, recipients)
+        await circulars.insert(connection, circular)
+        count, list_hash = await _freeze(connection, circular, most)
         await letters.mark_dispatched(connection, letter.letter_id)
-        await books.note_dispatched(connection, letter.letter_id, circular.circular_id, len(recipients), circular.dispatched_at)
-        header = await _header(connection, circular, letter, links, len(recipients))
-        await outbox.add(connection, SERVICE, chunked(header, recipients))
-        answer = _answer(circular, letter, len(recipients))
+        await books.note_dispatched(connection, letter.letter_id, circular.circular_id, count, circular.dispatched_at)
+        header = await _header(connection, circular, letter, links, count)
+        await _tell(connection, header)
+        answer = _answer(circular, letter, count, list_hash)
         await circulars.keep_answer(connection, order.agency_id, order.idempotency_key, answer)
     _dispatched.add(1)
-    _recipients.add(len(recipients))
-    log.info("circular dispatched", circular_id=str(circular.circular_id), recipients=len(recipients))
+    _recipients.add(count)
+    log.info("circular dispatched", circular_id=str(circular.circular_id), recipients=count)
     return answer
 
 
@@ -136,17 +140,52 @@ async def _list_of(connection: Connection, order: Order, letter: Letter) -> List
     return head
 
 
-async def _frozen_recipients(connection: Connection, list_id: UUID) -> list[FrozenRecipient]:
-    return [
-        FrozenRecipient(
-            recipient_id=new_id(),
-            position=addressee.position,
-            agency_id=addressee.agency_id,
-            title=addressee.title,
-            relay_duty=addressee.relay_duty,
-        )
-        for addressee in await lists.addressees(connection, list_id)
-    ]
+async def _freeze(connection: Connection, circular: Circular, most: int) -> tuple[int, str]:
+    """Store what the list resolves to as the order's recipients; returns their number and hash."""
+    list_hash = ListHash()
+    count = 0
+    async for piece in resolve(connection, circular.list_id, Sieve(), most):
+        await circulars.add_recipients(connection, circular.circular_id, count + 1, [(new_id(), one) for one in piece])
+        list_hash.add(piece)
+        count += len(piece)
+    if count == 0:
+        raise ProblemError(list_problems.LIST_RESOLVES_TO_NOBODY)
+    await circulars.freeze(connection, circular.circular_id, count, list_hash.hexdigest())
+    return count, list_hash.hexdigest()
+
+
+async def resolve(connection: Connection, list_id: UUID, sieve: Sieve, most: int) -> AsyncGenerator[list[Resolved]]:
+    """What the list resolves to, in order and in pieces, through `sieve`; refuses more than `most` addressees."""
+    for segment in lay_out(list_id, await lists.layouts(connection, list_id)):
+        async for candidates in lists.candidates(connection, segment):
+            piece = sieve.sift(candidates, segment.excluded)
+            if sieve.kept > most:
+                raise ProblemError(problems.LIST_TOO_LONG, f"the list resolves to more than {most} addressees")
+            if piece:
+                yield piece
+
+
+async def _tell(connection: Connection, header: CircularDispatched) -> None:
+    """Write the event for every recipient to the outbox, in chunks that each carry the whole header."""
+    common = header.model_dump(mode="json")
+    chunk = 1
+    async for rows in circulars.frozen(connection, header.circular_id, lists.ROWS_PER_FETCH):
+        payloads = chunked(common, [_told(row) for row in rows], chunk)
+        await outbox.add_payloads(connection, SERVICE, CircularDispatched, payloads)
+        chunk += len(payloads)
+
+
+def _told(row: Row) -> dict[str, object]:
+    target = row["relay_target"]
+    return {
+        "recipient_id": str(row["recipient_id"]),
+        "position": row["position"],
+        "agency_id": str(row["agency_id"]),
+        "title": row["title"],
+        "relay_duty": row["relay_duty"],
+        "role": row["role"],
+        "relay_target": None if target is None else orjson.loads(target),
+    }
 
 
 def _circular(order: Order, letter: Letter, list_head: ListHead) -> Circular:
@@ -156,7 +195,7 @@ def _circular(order: Order, letter: Letter, list_head: ListHead) -> Circular:
         agency_id=order.agency_id,
         list_id=list_head.list_id,
         list_version=list_head.version,
-        deadline=letter.draft.deadline,
+        deadline=letter.draft.due_at,
         relay_of_recipient_id=letter.relay_of_recipient_id,
         dispatched_at=datetime.now(UTC),
     )
@@ -215,24 +254,25 @@ def summary(letter: Letter, attachments: Sequence[AttachmentLink]) -> LetterSumm
     )
 
 
-def chunked(header: CircularDispatched, recipients: Sequence[FrozenRecipient]) -> list[CircularDispatched]:
-    """The event in chunks of at most RECIPIENTS_PER_MESSAGE recipients, each with the whole header."""
+def chunked(header: Mapping[str, object], recipients: Sequence[Mapping[str, object]], first: int) -> list[dict[str, object]]:
+    """The payloads for `recipients`, numbered from `first`: at most RECIPIENTS_PER_MESSAGE in each, with the whole header."""
     return [
-        header.model_copy(
-            update={
-                "chunk": start // RECIPIENTS_PER_MESSAGE + 1,
-                "recipients": tuple(recipients[start : start + RECIPIENTS_PER_MESSAGE]),
-            }
-        )
+        {
+            **header,
+            "chunk": first + start // RECIPIENTS_PER_MESSAGE,
+            "recipients": recipients[start : start + RECIPIENTS_PER_MESSAGE],
+        }
         for start in range(0, len(recipients), RECIPIENTS_PER_MESSAGE)
     ]
 
 
-def _answer(circular: Circular, letter: Letter, recipient_count: int) -> Answer:
+def _answer(circular: Circular, letter: Letter, recipient_count: int, list_hash: str) -> Answer:
     return {
         "circular_id": str(circular.circular_id),
         "letter_id": str(letter.letter_id),
         "recipients": recipient_count,
         "state": LetterState.DISPATCHED.value,
         "content_hash": letter.content_hash,
+        "list_version": circular.list_version,
+        "list_hash": list_hash,
     }

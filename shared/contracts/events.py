@@ -39,6 +39,14 @@ class Channel(StrEnum):
     PAPER = "paper"  # printed and sent by people
 
 
+class Role(StrEnum):
+    """What an addressee is to do with the letter."""
+
+    ACTION = "action"  # เพื่อดำเนินการ
+    INFORMATION = "information"  # เพื่อทราบ
+    COPY = "copy"  # สำเนาส่ง
+
+
 class HandOverGrade(StrEnum):
     """How much a hand-over proves: `transport` the other system took it, `blind` relayed without proof."""
 
@@ -88,6 +96,14 @@ class LetterSummary(_Part):
     attachments: tuple[AttachmentLink, ...]
 
 
+class RelayTarget(_Part):
+    """Whom an addressee with a relay duty must tell: in words, or as the agencies of a kind below one in the tree."""
+
+    text: str | None = None
+    below: str | None = None  # an agency's code
+    kind: str | None = None
+
+
 class FrozenRecipient(_Part):
     """One addressee of a dispatched circular. `position` counts from 1 in list order."""
 
@@ -96,6 +112,9 @@ class FrozenRecipient(_Part):
     agency_id: UUID
     title: str
     relay_duty: bool
+    # Messages from before there were roles have neither.
+    role: Role = Role.ACTION
+    relay_target: RelayTarget | None = None
 
 
 class AgencySaved(Event):

@@ -138,8 +138,10 @@ async def test_token_that_is_spoilt_expired_foreign_or_missing_is_refused(
 
 async def test_every_route_but_the_public_ones_asks_for_a_token(registry: RegistryUnderTest) -> None:
     asked: set[str] = set()
+    paths: set[str] = set()
     for route in iter_route_contexts(registry.parts.app.routes):
         path = str(route.path)
+        paths.add(path)
         for method in route.methods or ():
             answer = await registry.http.request(method, path.replace("{", "").replace("}", ""))
             if answer.status_code == 422:
@@ -148,8 +150,8 @@ async def test_every_route_but_the_public_ones_asks_for_a_token(registry: Regist
                 asked.add(path)
             else:
                 assert path in PUBLIC_ROUTES, (method, path, answer.text)
-    assert len(asked) == 24
-    assert not asked & set(PUBLIC_ROUTES)
+    assert len(asked) > 40
+    assert asked == paths - set(PUBLIC_ROUTES)
 
 
 async def test_missing_scope_is_refused_and_names_the_scope(registry: RegistryUnderTest) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services.registry.dispatching import chunked
 from services.registry.domain.agencies import AgencyEntry, check_tree
 from services.registry.domain.files import MAX_NAME_LENGTH, content_disposition, safe_file_name
+from services.registry.domain.kinds import Kind
 from services.registry.domain.letters import Draft, Enclosure, Reference, draft_from_json, draft_to_json
 from services.registry.domain.lists import AddresseeEntry, find_duplicates
 from services.registry.domain.tables import read_table
@@ -31,7 +32,7 @@ texts = st.text(st.characters(codec="utf-8"), max_size=20)
 days = st.none() | st.dates()
 drafts = st.builds(
     Draft,
-    kind=st.just("external"),
+    kind=st.sampled_from(Kind),
     references=st.lists(st.builds(Reference, issuer=texts, number=texts, date=days), max_size=3).map(tuple),
     enclosures=st.lists(
         st.builds(Enclosure, description=texts, copies=st.integers(1, 99), issuer=st.none() | texts, number=st.none() | texts, date=days),
@@ -127,7 +128,8 @@ def test_chunks_hold_every_recipient_once_in_order(count: int) -> None:
         FrozenRecipient(recipient_id=UUID(int=n), position=n, agency_id=UUID(int=0), title="ก", relay_duty=False)
         for n in range(1, count + 1)
     ]
-    chunks = chunked(_header(count), recipients)
+    payloads = chunked(_header(count).model_dump(mode="json"), [r.model_dump(mode="json") for r in recipients], 1)
+    chunks = [CircularDispatched.model_validate(payload) for payload in payloads]
     assert [r for chunk in chunks for r in chunk.recipients] == recipients
     assert [chunk.chunk for chunk in chunks] == list(range(1, len(chunks) + 1))
     assert {chunk.chunks for chunk in chunks} == {len(chunks)}

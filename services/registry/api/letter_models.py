@@ -327,6 +327,10 @@ class DispatchedOut(BaseModel):
     recipients: int
     state: LetterState
     content_hash: str
+    list_version: int | None = Field(default=None, description="The list's version that was frozen.")
+    list_hash: str | None = Field(
+        default=None, description="SHA-256 (lower-case hex) of the canonical JSON (RFC 8785) of the frozen addressees."
+    )
 
 
 def shown_attachment(attachment: Attachment) -> AttachmentOut:

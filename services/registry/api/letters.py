@@ -239,4 +239,5 @@ async def dispatch(
     The same Idempotency-Key with the same body gets the first answer again.
     """
     order = Order(caller.agency(), letter_id, None if body is None else body.list_id, key)
-    return await dispatch_letter(registry.database, order, FileLinks(registry.signer, registry.settings.public_url))
+    links = FileLinks(registry.signer, registry.settings.public_url)
+    return await dispatch_letter(registry.database, order, links, registry.settings.registry_list_max_addressees)

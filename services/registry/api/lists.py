@@ -1,17 +1,21 @@
 """Routes of distribution lists."""
 
+import hashlib
+import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from services.registry import problems
 from services.registry.api.bodies import read_csv_body
 from services.registry.api.dependencies import (
     DEFAULT_PAGE,
+    LARGEST_PAGE,
     After,
     IfMatch,
     Limit,
@@ -21,23 +25,56 @@ from services.registry.api.dependencies import (
     check_version,
     etag,
 )
-from services.registry.api.fields import AgencyCode, Line, RequestModel
+from services.registry.api.fields import AgencyCode, Kind, Line, RequestModel
 from services.registry.api.imports import read_rows
+from services.registry.dispatching import resolve
 from services.registry.domain import lists as domain
 from services.registry.domain.lists import Addressee, AddresseeEntry, ListHead
+from services.registry.domain.resolution import (
+    Changed,
+    Difference,
+    GroupQuery,
+    ListHash,
+    Member,
+    Resolved,
+    Sieve,
+    difference,
+    lay_out,
+)
 from services.registry.domain.tables import line_error, read_table
+from services.registry.problems import lists as list_problems
 from services.registry.problems import refuse
 from services.registry.resources import Resources
-from services.registry.store import agencies, lists
+from services.registry.store import agencies, circulars, lists
 from shared import problems as shared_problems
+from shared.contracts.events import RelayTarget, Role
 from shared.ids import new_id
-from shared.pages import Page, page_of, read_id_cursor
-from shared.postgres import Connection
+from shared.pages import Page, link_next, page_of, read_id_cursor, read_number_cursor, write_cursor
+from shared.postgres import Connection, Row
 from shared.problems import FieldError, ProblemError
 
 REQUIRED_COLUMNS = ("title", "agency_code")
 
+# The answer of a longer list says where its addressees are.
+ADDRESSEES_SHOWN: Final = 1000
+
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
+
 router = APIRouter(prefix="/v1/lists", tags=["lists"])
+
+
+class RelayTargetIn(RequestModel):
+    """Whom an addressee must tell: in words, or the agencies of a kind below one in the tree."""
+
+    text: Line | None = None
+    below: AgencyCode | None = None
+    kind: Kind | None = None
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        if not (self.text or self.below or self.kind):
+            raise PydanticCustomError("relay_target_empty", "name the target by text, below or kind")
+        return self
 
 
 class AddresseeIn(RequestModel):
@@ -46,10 +83,45 @@ class AddresseeIn(RequestModel):
     title: Annotated[Line, Field(min_length=1, description="As it is printed in the annex: นายอำเภอเมืองสมุทรสาคร.")]
     agency_code: AgencyCode
     relay_duty: bool = Field(default=False, description="The addressee must pass the circular on.")
+    role: Role = Field(default=Role.ACTION, description="`action` เพื่อดำเนินการ, `information` เพื่อทราบ, `copy` สำเนาส่ง.")
+    relay_target: RelayTargetIn | None = Field(default=None, description="Whom the addressee must tell; needs `relay_duty`.")
+
+    @model_validator(mode="after")
+    def _target_has_a_duty(self) -> Self:
+        if self.relay_target is not None and not self.relay_duty:
+            raise PydanticCustomError("relay_target_without_duty", "relay_target needs relay_duty")
+        return self
 
     def entry(self) -> AddresseeEntry:
         """The domain's value."""
-        return AddresseeEntry(self.title, self.agency_code, self.relay_duty)
+        target = None if self.relay_target is None else self.relay_target.model_dump_json()
+        return AddresseeEntry(self.title, self.agency_code, self.relay_duty, self.role, target)
+
+
+class GroupIn(RequestModel):
+    """Agencies looked up in the tree when the list is dispatched, in the order of their codes."""
+
+    below: AgencyCode | None = Field(default=None, description="All that stand below this agency; null: the whole tree.")
+    kind: Kind | None = Field(default=None, description="Only agencies of this kind.")
+    title: Annotated[Line, Field(min_length=1, description="Title of each; {name_th} is the agency's name.")] = "{name_th}"
+    role: Role = Role.ACTION
+    relay_duty: bool = False
+
+
+class MemberIn(RequestModel):
+    """Another list of your agency, or a group."""
+
+    list: UUID | None = Field(default=None, description="Another list, as it is when this one is dispatched.")
+    group: GroupIn | None = None
+    after: int | None = Field(
+        default=None, ge=0, le=1_000_000, description="Stands behind this many of the addressees; null: behind all."
+    )
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        if (self.list is None) == (self.group is None):
+            raise PydanticCustomError("list_or_group", "give either list or group")
+        return self
 
 
 class ListIn(RequestModel):
@@ -70,7 +142,12 @@ class ListIn(RequestModel):
     )
 
     name: Annotated[Line, Field(min_length=1)]
-    addressees: list[AddresseeIn]
+    addressees: tuple[AddresseeIn, ...] = ()
+    members: Annotated[tuple[MemberIn, ...], Field(max_length=1000)] = ()
+    without: Annotated[
+        tuple[AgencyCode, ...],
+        Field(alias="except", max_length=10_000, description="Codes of agencies that get nothing, whoever names them."),
+    ] = ()
 
 
 class AddresseeOut(BaseModel):
@@ -81,6 +158,26 @@ class AddresseeOut(BaseModel):
     agency_id: UUID
     agency_code: str
     relay_duty: bool
+    role: Role
+    relay_target: RelayTarget | None
+
+
+class GroupOut(BaseModel):
+    """A group."""
+
+    below: str | None
+    kind: str | None
+    title: str
+    role: Role
+    relay_duty: bool
+
+
+class MemberOut(BaseModel):
+    """A nested list or a group, behind the first `after` addressees."""
+
+    list: UUID | None
+    group: GroupOut | None
+    after: int
 
 
 class ListHeadOut(BaseModel):
@@ -94,9 +191,63 @@ class ListHeadOut(BaseModel):
 
 
 class ListOut(ListHeadOut):
-    """A list."""
+    """A list. A long one's addressees are read in pages at `addressees_url`."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     addressees: list[AddresseeOut]
+    addressees_url: str | None = Field(description="Where the addressees are when there are too many for this answer.")
+    members: list[MemberOut]
+    without: list[str] = Field(validation_alias="except", serialization_alias="except")
+
+
+class ResolvedOut(BaseModel):
+    """An addressee that the list resolves to; `position` is null where there is none yet."""
+
+    position: int | None = None
+    agency_id: UUID
+    title: str
+    relay_duty: bool
+    role: Role
+    relay_target: RelayTarget | None
+
+
+class ChangedOut(BaseModel):
+    """An addressee before and now."""
+
+    before: ResolvedOut
+    now: ResolvedOut
+
+
+class DifferenceOut(BaseModel):
+    """What changed since a dispatch; the counts are whole, of each kind the first 500 are shown."""
+
+    circular_id: UUID
+    list_version: int
+    list_hash: str | None
+    dispatched_at: datetime
+    added_count: int
+    removed_count: int
+    title_changed_count: int
+    role_changed_count: int
+    added: list[ResolvedOut]
+    removed: list[ResolvedOut]
+    title_changed: list[ChangedOut]
+    role_changed: list[ChangedOut]
+
+
+class PreviewOut(BaseModel):
+    """What a dispatch would freeze now."""
+
+    version: int
+    count: int
+    list_hash: str
+    duplicate_count: int
+    duplicates: list[ResolvedOut] = Field(description="Left out because they stand on the list before; the first 100.")
+    closed: list[str] = Field(description="Names of closed agencies that nobody follows.")
+    difference: DifferenceOut | None = Field(description="Null when the list never went round.")
+    items: list[ResolvedOut]
+    next: str | None = Field(description="Give it as `after` to read on; null on the last page.")
 
 
 def _shown_head(head: ListHead) -> ListHeadOut:
@@ -109,21 +260,91 @@ def _shown_head(head: ListHead) -> ListHeadOut:
     )
 
 
-def _shown(head: ListHead, addressees: Sequence[Addressee]) -> ListOut:
-    shown = [
-        AddresseeOut(
-            position=a.position, title=a.title, agency_id=a.agency_id, agency_code=a.agency_code, relay_duty=a.relay_duty
-        )
-        for a in addressees
-    ]
-    return ListOut(**_shown_head(head).model_dump(), addressees=shown)
+def _shown_addressee(a: Addressee) -> AddresseeOut:
+    return AddresseeOut(
+        position=a.position,
+        title=a.title,
+        agency_id=a.agency_id,
+        agency_code=a.agency_code,
+        relay_duty=a.relay_duty,
+        role=a.role,
+        relay_target=_target(a.relay_target),
+    )
+
+
+def _target(text: str | None) -> RelayTarget | None:
+    return None if text is None else RelayTarget.model_validate_json(text)
+
+
+def _shown_resolved(one: Resolved, position: int | None = None) -> ResolvedOut:
+    return ResolvedOut(
+        position=position,
+        agency_id=one.agency_id,
+        title=one.title,
+        relay_duty=one.relay_duty,
+        role=one.role,
+        relay_target=_target(one.relay_target),
+    )
+
+
+def _shown_member(member: Member, below: str | None) -> MemberOut:
+    if not isinstance(member.what, GroupQuery):
+        return MemberOut(list=member.what, group=None, after=member.after)
+    what = member.what
+    group = GroupOut(below=below, kind=what.kind, title=what.title, role=member.role, relay_duty=member.relay_duty)
+    return MemberOut(list=None, group=group, after=member.after)
+
+
+async def _shown(connection: Connection, head: ListHead) -> ListOut:
+    """The list as it is stored; with more than ADDRESSEES_SHOWN addressees, where they are."""
+    many = head.addressee_count > ADDRESSEES_SHOWN
+    found = [] if many else await lists.addressees(connection, head.list_id, after=0, limit=ADDRESSEES_SHOWN)
+    return ListOut.model_validate(
+        {
+            **_shown_head(head).model_dump(),
+            "addressees": [_shown_addressee(a) for a in found],
+            "addressees_url": f"/v1/lists/{head.list_id}/addressees" if many else None,
+            "members": [_shown_member(*one) for one in await lists.members(connection, head.list_id)],
+            "except": list((await lists.exceptions(connection, head.list_id)).values()),
+        }
+    )
 
 
 def _checked(registry: Resources, body: ListIn) -> list[AddresseeEntry]:
-    domain.check_size(len(body.addressees), registry.settings.registry_list_max_addressees)
+    most = registry.settings.registry_list_max_addressees
+    domain.check_size(len(body.addressees), most, members=len(body.members))
     entries = [addressee.entry() for addressee in body.addressees]
     domain.refuse_duplicates(entries)
     return entries
+
+
+async def _members(connection: Connection, agency_id: UUID, body: ListIn) -> tuple[list[Member], list[UUID]]:
+    """The nested lists and groups in order, and the agencies left out; refuses what is not there."""
+    below = {one.group.below for one in body.members if one.group is not None and one.group.below is not None}
+    ids = await agencies.ids_by_codes(connection, sorted(below | set(body.without)))
+    own = await lists.own_lists(connection, agency_id, [one.list for one in body.members if one.list is not None])
+    errors: list[FieldError] = []
+    members: list[Member] = []
+    for index, one in enumerate(body.members):
+        after = len(body.addressees) if one.after is None else min(one.after, len(body.addressees))
+        if one.list is not None:
+            if one.list not in own:
+                errors.append(FieldError(f"/members/{index}/list", problems.LIST_UNKNOWN.code, f"there is no list {one.list}"))
+            members.append(Member(after, one.list))
+        elif one.group is not None:
+            code = one.group.below
+            if code is not None and code not in ids:
+                errors.append(_no_agency(f"/members/{index}/group/below", code))
+            query = GroupQuery(None if code is None else ids.get(code), one.group.kind, one.group.title)
+            members.append(Member(after, query, one.group.role, one.group.relay_duty))
+    errors += [_no_agency(f"/except/{index}", code) for index, code in enumerate(body.without) if code not in ids]
+    if errors:
+        refuse(errors)
+    return sorted(members, key=lambda member: member.after), sorted({ids[code] for code in body.without})
+
+
+def _no_agency(pointer: str, code: str) -> FieldError:
+    return FieldError(pointer, problems.AGENCY_UNKNOWN.code, f"there is no agency {code!r}")
 
 
 async def _unknown_codes(connection: Connection, entries: Sequence[AddresseeEntry]) -> tuple[dict[str, UUID], list[int]]:
@@ -149,7 +370,15 @@ async def _resolve(connection: Connection, entries: Sequence[AddresseeEntry]) ->
 
 def _addressees(entries: Sequence[AddresseeEntry], ids: dict[str, UUID]) -> list[Addressee]:
     return [
-        Addressee(position, entry.title, ids[entry.agency_code], entry.agency_code, entry.relay_duty)
+        Addressee(
+            position,
+            entry.title,
+            ids[entry.agency_code],
+            entry.agency_code,
+            entry.relay_duty,
+            entry.role,
+            entry.relay_target,
+        )
         for position, entry in enumerate(entries, start=1)
     ]
 
@@ -160,16 +389,48 @@ async def _insert(connection: Connection, agency_id: UUID, name: str, addressees
     return head
 
 
+def _optional_key(idempotency_key: Annotated[str | None, Header()] = None) -> str | None:
+    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
+        raise ProblemError(problems.IDEMPOTENCY_KEY_MISSING)
+    return idempotency_key
+
+
 @router.post("", status_code=201, summary="Make a distribution list")
-async def make_list(body: ListIn, caller: ListWriter, registry: Registry, response: Response) -> ListOut:
-    """Keeps a list of addressees in the order given. An addressee that stands on it twice is refused."""
+async def make_list(
+    body: ListIn, caller: ListWriter, registry: Registry, response: Response, key: Annotated[str | None, Depends(_optional_key)]
+) -> ListOut:
+    """Keeps a list in the order given: addressees, other lists of the agency, and groups that are looked up at dispatch.
+
+    An addressee that stands on it twice is refused. The same Idempotency-Key with the same body gets the first answer again.
+    """
     agency_id = caller.agency()
     entries = _checked(registry, body)
     async with registry.database.transaction() as connection:
+        if key is not None and (kept := await _kept(connection, agency_id, key, body)) is not None:
+            response.headers.update(etag(kept.version))
+            return kept
+        await lists.lock_for_reading(connection, agency_id)
         addressees = await _resolve(connection, entries)
+        members, without = await _members(connection, agency_id, body)
         head = await _insert(connection, agency_id, body.name, addressees)
+        await lists.replace_members(connection, head.list_id, members, without)
+        lay_out(head.list_id, await lists.layouts(connection, head.list_id))
+        shown = await _shown(connection, head)
+        if key is not None:
+            await circulars.keep_answer(connection, agency_id, key, shown.model_dump(mode="json"))
     response.headers.update(etag(head.version))
-    return _shown(head, addressees)
+    return shown
+
+
+async def _kept(connection: Connection, agency_id: UUID, key: str, body: ListIn) -> ListOut | None:
+    """The first answer under `key`; None when the key is new and now this transaction's."""
+    sha256 = hashlib.sha256(b"list " + body.model_dump_json().encode()).digest()
+    if await circulars.claim_key(connection, agency_id, key, sha256):
+        return None
+    kept = await circulars.answer_of_key(connection, agency_id, key)
+    if kept is None or kept.request_sha256 != sha256:
+        raise ProblemError(problems.IDEMPOTENCY_KEY_REUSED, "the key was used for something else")
+    return ListOut.model_validate(kept.response)
 
 
 @router.post(
@@ -195,22 +456,24 @@ async def import_list(
     response: Response,
     name: Annotated[Line, Query(min_length=1)],
 ) -> ListOut:
-    """Reads a CSV table with the columns title, agency_code and (if any) relay_duty, in list order.
+    """Reads a CSV table with the columns title, agency_code and (if any) relay_duty and role, in list order.
 
     All or nothing: with one faulty line no list is made, and every faulty line is named.
     """
     agency_id = caller.agency()
-    table = read_table(await read_csv_body(request), required=REQUIRED_COLUMNS, optional=("relay_duty",))
+    table = read_table(await read_csv_body(request), required=REQUIRED_COLUMNS, optional=("relay_duty", "role"))
     for row in table:
         row.values["relay_duty"] = row.values.get("relay_duty") or "false"
+        row.values["role"] = row.values.get("role") or Role.ACTION.value
     rows = read_rows(table, AddresseeIn)
     domain.check_size(len(rows), registry.settings.registry_list_max_addressees)
     lines, entries = [line for line, _ in rows], [addressee.entry() for _, addressee in rows]
     async with registry.database.transaction() as connection:
         addressees = await _resolve_lines(connection, entries, lines)
         head = await _insert(connection, agency_id, name, addressees)
+        shown = await _shown(connection, head)
     response.headers.update(etag(head.version))
-    return _shown(head, addressees)
+    return shown
 
 
 async def _resolve_lines(connection: Connection, entries: Sequence[AddresseeEntry], lines: Sequence[int]) -> list[Addressee]:
@@ -239,14 +502,97 @@ async def list_lists(
 
 @router.get("/{list_id}", summary="Read a distribution list")
 async def read_list(list_id: UUID, caller: ListReader, registry: Registry, response: Response) -> ListOut:
-    """One list with all its addressees."""
+    """One list; the addressees of a long one are read in pages at `addressees_url`."""
     async with registry.database.transaction() as connection:
         head = await lists.get_for_freezing(connection, list_id, caller.agency())
         if head is None:
             raise ProblemError(shared_problems.NOT_FOUND)
-        addressees = await lists.addressees(connection, list_id)
+        shown = await _shown(connection, head)
     response.headers.update(etag(head.version))
-    return _shown(head, addressees)
+    return shown
+
+
+@router.get("/{list_id}/addressees", summary="Read a distribution list's addressees")
+async def read_addressees(
+    list_id: UUID,
+    caller: ListReader,
+    registry: Registry,
+    request: Request,
+    response: Response,
+    after: After = None,
+    limit: Limit = DEFAULT_PAGE,
+) -> Page[AddresseeOut]:
+    """The list's own addressees in list order. Another ETag on a later page says that the list was changed meanwhile."""
+    async with registry.database.transaction() as connection:
+        head = await lists.get_for_freezing(connection, list_id, caller.agency())
+        if head is None:
+            raise ProblemError(shared_problems.NOT_FOUND)
+        found = await lists.addressees(connection, list_id, after=read_number_cursor(after) or 0, limit=limit + 1)
+    response.headers.update(etag(head.version))
+    return page_of(found, limit, key=lambda a: str(a.position), show=_shown_addressee, request=request, response=response)
+
+
+@router.get("/{list_id}/preview", summary="See to whom a list would go")
+async def preview_list(
+    list_id: UUID,
+    caller: ListReader,
+    registry: Registry,
+    request: Request,
+    response: Response,
+    after: After = None,
+    limit: Limit = DEFAULT_PAGE,
+    since_version: Annotated[
+        int | None, Query(ge=1, le=2**62, description="Compare with the last dispatch of this version, not with the last of all.")
+    ] = None,
+) -> PreviewOut:
+    """The addressees that a dispatch would freeze now, their hash, and what changed since the list last went round."""
+    agency_id, first = caller.agency(), read_number_cursor(after) or 0
+    sieve, list_hash = Sieve(), ListHash()
+    now: list[Resolved] = []
+    async with registry.database.transaction() as connection:
+        await lists.lock_for_reading(connection, agency_id)
+        head = await lists.get_for_freezing(connection, list_id, agency_id)
+        if head is None:
+            raise ProblemError(shared_problems.NOT_FOUND)
+        async for piece in resolve(connection, list_id, sieve, registry.settings.registry_list_max_addressees):
+            list_hash.add(piece)
+            now += piece
+        last = await circulars.latest_of_list(connection, list_id, agency_id, since_version)
+        if last is None and since_version is not None:
+            raise ProblemError(list_problems.LIST_NEVER_DISPATCHED)
+        before = [] if last is None else await circulars.resolved(connection, last["circular_id"])
+    following = write_cursor(str(first + limit)) if len(now) > first + limit else None
+    if following is not None:
+        link_next(request, response, following)
+    return PreviewOut(
+        version=head.version,
+        count=len(now),
+        list_hash=list_hash.hexdigest(),
+        duplicate_count=sieve.duplicate_count,
+        duplicates=[_shown_resolved(one) for one in sieve.duplicates],
+        closed=[one.name for one in sieve.closed],
+        difference=None if last is None else _shown_difference(last, difference(before, now)),
+        items=[_shown_resolved(one, n) for n, one in enumerate(now[first : first + limit], start=first + 1)],
+        next=following,
+    )
+
+
+def _shown_difference(last: Row, found: Difference) -> DifferenceOut:
+    return DifferenceOut(
+        **last,
+        added_count=len(found.added),
+        removed_count=len(found.removed),
+        title_changed_count=len(found.title_changed),
+        role_changed_count=len(found.role_changed),
+        added=[_shown_resolved(one) for one in found.added[:LARGEST_PAGE]],
+        removed=[_shown_resolved(one) for one in found.removed[:LARGEST_PAGE]],
+        title_changed=[_shown_changed(one) for one in found.title_changed[:LARGEST_PAGE]],
+        role_changed=[_shown_changed(one) for one in found.role_changed[:LARGEST_PAGE]],
+    )
+
+
+def _shown_changed(one: Changed) -> ChangedOut:
+    return ChangedOut(before=_shown_resolved(one.before), now=_shown_resolved(one.now))
 
 
 @router.put("/{list_id}", summary="Change a distribution list")
@@ -257,12 +603,24 @@ async def change_list(
     agency_id = caller.agency()
     entries = _checked(registry, body)
     async with registry.database.transaction() as connection:
+        await lists.lock_for_change(connection, agency_id)
         known = await lists.get_for_update(connection, list_id, agency_id)
         if known is None:
             raise ProblemError(shared_problems.NOT_FOUND)
         check_version(known.version, version)
         addressees = await _resolve(connection, entries)
+        members, without = await _members(connection, agency_id, body)
+        _refuse_itself(list_id, body, members)
         head = await lists.update(connection, list_id=list_id, name=body.name, addressee_count=len(addressees))
         await lists.replace_addressees(connection, list_id, addressees)
+        await lists.replace_members(connection, list_id, members, without)
+        # Raises for a cycle, and nothing is stored then.
+        lay_out(list_id, await lists.layouts(connection, list_id))
+        shown = await _shown(connection, head)
     response.headers.update(etag(head.version))
-    return _shown(head, addressees)
+    return shown
+
+
+def _refuse_itself(list_id: UUID, body: ListIn, members: Sequence[Member]) -> None:
+    if any(member.what == list_id for member in members):
+        raise ProblemError(list_problems.LIST_CYCLE, f"{body.name} > {body.name}")

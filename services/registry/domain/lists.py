@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.registry import problems
 from services.registry.problems import refuse
+from shared.contracts.events import Role
 from shared.problems import FieldError, ProblemError
 from shared.thai.text import normalise
 
@@ -18,17 +19,21 @@ class AddresseeEntry:
     title: str
     agency_code: str
     relay_duty: bool
+    role: Role = Role.ACTION
+    relay_target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """An addressee on a stored list; `position` counts from 1."""
+    """An addressee on a stored list; `position` counts from 1, `relay_target` is JSON."""
 
     position: int
     title: str
     agency_id: UUID
     agency_code: str
     relay_duty: bool
+    role: Role = Role.ACTION
+    relay_target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +47,9 @@ class ListHead:
     updated_at: datetime
 
 
-def check_size(count: int, most: int) -> None:
-    """Refuse a list without addressees, or with more than `most`."""
-    if count == 0:
+def check_size(count: int, most: int, *, members: int = 0) -> None:
+    """Refuse a list without addressees and members, or with more addressees than `most`."""
+    if count == 0 and members == 0:
         detail = "the list has no addressees"
         raise ProblemError(problems.LIST_EMPTY, detail, errors=[FieldError("/addressees", problems.LIST_EMPTY.code, detail)])
     if count > most:

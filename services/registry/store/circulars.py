@@ -1,13 +1,14 @@
 """SQL of dispatch orders, their frozen recipients, and idempotency keys."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from shared.contracts.events import FrozenRecipient
-from shared.postgres import Connection
+from services.registry.domain.resolution import Resolved
+from shared.contracts.events import Role
+from shared.postgres import Connection, Row
 
 CLAIM_KEY: Final = """
 INSERT INTO idempotency_keys (agency_id, key, request_sha256) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING key
@@ -23,8 +24,17 @@ INSERT INTO circulars (circular_id, letter_id, agency_id, list_id, list_version,
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 
-# A very long list is copied in pieces, so that none comes near the time limit of one command.
-ROWS_PER_COPY: Final = 10_000
+FREEZE: Final = "UPDATE circulars SET recipient_count = $2, list_hash = $3 WHERE circular_id = $1"
+
+FROZEN: Final = """
+SELECT recipient_id, position, agency_id, title, relay_duty, role, relay_target FROM recipients
+WHERE circular_id = $1 ORDER BY position
+"""
+
+LATEST_OF_LIST: Final = """
+SELECT circular_id, list_version, list_hash, dispatched_at FROM circulars
+WHERE list_id = $1 AND agency_id = $2 AND ($3::bigint IS NULL OR list_version = $3) ORDER BY dispatched_at DESC LIMIT 1
+"""
 
 CIRCULAR_OF_LETTER: Final = "SELECT circular_id FROM circulars WHERE letter_id = $1"
 
@@ -75,8 +85,8 @@ async def keep_answer(connection: Connection, agency_id: UUID, key: str, respons
     await connection.execute(KEEP_ANSWER, agency_id, key, response)
 
 
-async def insert(connection: Connection, circular: Circular, recipients: Sequence[FrozenRecipient]) -> None:
-    """Store an order with its recipients."""
+async def insert(connection: Connection, circular: Circular) -> None:
+    """Store an order; `freeze` gives it its count and hash when its recipients are stored."""
     await connection.execute(
         INSERT,
         circular.circular_id,
@@ -84,20 +94,50 @@ async def insert(connection: Connection, circular: Circular, recipients: Sequenc
         circular.agency_id,
         circular.list_id,
         circular.list_version,
-        len(recipients),
+        1,
         circular.deadline,
         circular.relay_of_recipient_id,
         circular.dispatched_at,
     )
-    for start in range(0, len(recipients), ROWS_PER_COPY):
-        await connection.copy_records_to_table(
-            "recipients",
-            records=(
-                (r.recipient_id, circular.circular_id, r.position, r.agency_id, r.title, r.relay_duty)
-                for r in recipients[start : start + ROWS_PER_COPY]
-            ),
-            columns=("recipient_id", "circular_id", "position", "agency_id", "title", "relay_duty"),
-        )
+
+
+async def add_recipients(
+    connection: Connection, circular_id: UUID, first: int, recipients: Sequence[tuple[UUID, Resolved]]
+) -> None:
+    """Store recipients with their identifiers, from position `first` on."""
+    await connection.copy_records_to_table(
+        "recipients",
+        records=(
+            (recipient_id, circular_id, position, one.agency_id, one.title, one.relay_duty, one.role.value, one.relay_target)
+            for position, (recipient_id, one) in enumerate(recipients, start=first)
+        ),
+        columns=("recipient_id", "circular_id", "position", "agency_id", "title", "relay_duty", "role", "relay_target"),
+    )
+
+
+async def freeze(connection: Connection, circular_id: UUID, recipient_count: int, list_hash: str) -> None:
+    """Note how many recipients the order has, and their hash."""
+    await connection.execute(FREEZE, circular_id, recipient_count, list_hash)
+
+
+async def frozen(connection: Connection, circular_id: UUID, piece: int) -> AsyncGenerator[list[Row]]:
+    """The order's recipients in list order, at most `piece` at once."""
+    cursor = await connection.cursor(FROZEN, circular_id)
+    while rows := await cursor.fetch(piece):
+        yield rows
+
+
+async def resolved(connection: Connection, circular_id: UUID) -> list[Resolved]:
+    """What the order's list resolved to."""
+    return [
+        Resolved(row["agency_id"], row["title"], row["relay_duty"], Role(row["role"]), row["relay_target"])
+        for row in await connection.fetch(FROZEN, circular_id)
+    ]
+
+
+async def latest_of_list(connection: Connection, list_id: UUID, agency_id: UUID, version: int | None) -> Row | None:
+    """The last order that went to this list, or to this version of it."""
+    return await connection.fetchrow(LATEST_OF_LIST, list_id, agency_id, version)
 
 
 async def circular_of_letter(connection: Connection, letter_id: UUID) -> UUID | None:
