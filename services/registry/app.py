@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from services.registry import problems
-from services.registry.api import agencies, attachments, clients, letters, lists, oauth, registers
+from services.registry.api import agencies, attachments, clients, intake, letters, lists, oauth, preflight, registers
 from services.registry.config import RegistrySettings
 from services.registry.resources import Resources
 from services.registry.storage import open_storage
@@ -35,6 +35,8 @@ _ROUTERS: Final = (
     lists.router,
     registers.router,
     letters.router,
+    intake.router,
+    preflight.router,
     attachments.router,
 )
 

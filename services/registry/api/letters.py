@@ -28,6 +28,7 @@ from services.registry.api.letter_models import (
     LetterOut,
     RegisteredOut,
 )
+from services.registry.api.preflight import gate_of
 from services.registry.dispatching import FileLinks, Order, dispatch_letter
 from services.registry.domain.letters import Letter, LetterState
 from services.registry.problems import refuse
@@ -198,5 +199,6 @@ async def dispatch(
 
     The same Idempotency-Key with the same body gets the first answer again.
     """
-    order = Order(caller.agency(), letter_id, None if body is None else body.list_id, key)
+    gate = gate_of(registry.settings, caller.client_id, body)
+    order = Order(caller.agency(), letter_id, None if body is None else body.list_id, key, gate)
     return await dispatch_letter(registry.database, order, FileLinks(registry.signer, registry.settings.public_url))
