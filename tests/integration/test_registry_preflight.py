@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import docx
 import httpx
@@ -52,7 +52,7 @@ async def _seed_letter(registry: RegistryUnderTest, office: Office) -> str:
     """The seed as a registered letter whose own text is attached."""
     list_id = await registry.distribution_list(office, "krabi", "smk")
     register_id = await registry.register(office, circular_series="shared", first_number=15123, first_number_year_be=2560)
-    letter_id = await registry.draft(office, register_id, list_id=list_id, enclosures=ENCLOSED)
+    letter_id = await registry.draft(office, register_id, list_id=list_id, references=[], enclosures=ENCLOSED)
     attached = await registry.attach(office, letter_id, SEED.encode(), "letter.txt", **{"Content-Type": "text/plain"})
     assert attached.status_code == 201, attached.text
     await registry.registered(office, letter_id)
@@ -194,6 +194,11 @@ async def test_docx_with_its_tables_and_pdf_with_its_text_are_read(registry: Reg
     printed = (await _read(registry, office, papers.pdf(load().province_letter), sources.PDF)).json()
     assert (printed["number"], printed["draft"]["date"]) == ("สค ๐๐๑๗.๑/ว ๑๕๑๒๓", "2017-11-09")
     assert printed["draft"]["enclosures"][0]["number"] == "มท ๐๒๑๘/ว ๕๙๙๒"
+    province = load().province_letter
+    assert printed["draft"]["subject"] == province["subject"]
+    # Where a paragraph ends a page does not tell for certain; what it says it does.
+    said, meant = "".join(printed["draft"]["body"]), "".join(cast("list[str]", province["body"]))
+    assert said.replace(" ", "") == meant.replace(" ", "")
 
 
 def _package(*members: tuple[str, bytes]) -> bytes:

@@ -33,7 +33,7 @@ _PIECES = st.one_of(
             "",
             "ก\t",
         )
-    ),  # fmt: skip
+    ),
     st.text(max_size=40),
 )
 # Words that are no label, no stamp and no date.

@@ -18,14 +18,15 @@ from shared.thai.text import has_unsafe_characters, repair_sara_am
 MOST_LINES: Final = 200_000
 MOST_ENCLOSED: Final = 20
 _BREAKS: Final = re.compile(r"\r\n|\r|\n|\f|\v|\x85|\u2028|\u2029")
-_BLANK: Final = ""
 # A printed line that ends near the margin goes on in the next.
-_FULL_LINE: Final = 0.8
+_FULL_LINE: Final = 0.7
+_STACKED: Final = re.compile("[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]")
+_NUMBERED: Final = frozenset({"อ้างถึง", "สิ่งที่ส่งมาด้วย"})
 
 
 def read_paper(text: str, *, wrapped: bool = False) -> Paper:
     """The letter that `text` holds. `wrapped` says that its lines are a page's lines, not paragraphs."""
-    lines = [(number, line.strip(" ")) for number, line in enumerate(_BREAKS.split(text)[:MOST_LINES], start=1)]
+    lines = [(number, line.lstrip(" ")) for number, line in enumerate(_BREAKS.split(text)[:MOST_LINES], start=1)]
     parts = _parts(lines)
     letter = _Letter(wrapped=wrapped)
     letter.read(Lines(parts[0].lines))
@@ -247,18 +248,26 @@ class _Letter:
                     continue
                 return
             line, whole = lines.take()
-            entries = [label[1], *self._continued(lines, numbered=label[0] in {"อ้างถึง", "สิ่งที่ส่งมาด้วย"})]
+            entries = self._entries(lines, label[0], label[1])
             self._labelled_as(label[0], [entry for entry in entries if entry], whole.strip(), line)
 
-    def _continued(self, lines: Lines, *, numbered: bool) -> list[str]:
-        found: list[str] = []
+    def _entries(self, lines: Lines, label: str, first: str) -> list[str]:
+        """What stands behind a label: numbered entries below it, and on a page the lines on which an entry goes on."""
+        entries, last = [first], lines.lines[lines.at - 1][1]
         while (text := lines.peek()) is not None:
             bare = text.strip()
-            goes_on = (numbered and marks.ITEM.match(bare) is not None) or (self.wrapped and not numbered)
-            if not bare or not goes_on or marks.labelled(bare) is not None or bare.startswith(marks.CLOSINGS):
-                return found
-            found.append(lines.take()[1].strip())
-        return found
+            if not bare or marks.labelled(bare) is not None or bare.startswith(marks.CLOSINGS):
+                break
+            # A subject ends where the salutation begins; an enclosure's last line is the one that is not full.
+            goes_on = self.wrapped and (label == "เรื่อง" or (label in _NUMBERED and _goes_on(last, _widest(lines))))
+            if label in _NUMBERED and marks.ITEM.match(bare) is not None:
+                entries.append(bare)
+            elif goes_on:
+                entries[-1] = _joined(entries[-1], last, bare)
+            else:
+                break
+            last = lines.take()[1]
+        return entries
 
     def _labelled_as(self, label: str, entries: list[str], whole: str, line: int) -> None:
         match label:
@@ -275,22 +284,22 @@ class _Letter:
                 self._set("salutation", said, said, line)
 
     def _paragraphs(self, lines: Lines) -> None:
-        last = 0
-        longest = max((len(text) for _, text in lines.lines), default=0)
+        last = ""
+        widest = _widest(lines)
         while (text := lines.peek()) is not None:
             bare = text.strip()
             if bare.startswith(marks.CLOSINGS):
                 return
             line, _ = lines.take()
             if not bare:
-                last = 0
+                last = ""
                 continue
-            if self.wrapped and self.body and last >= _FULL_LINE * longest:
-                self.body[-1] = f"{self.body[-1]}{_clean(bare)}"[:50_000]
+            if self.wrapped and self.body and last and _goes_on(last, widest):
+                self.body[-1] = _joined(self.body[-1], last, _clean(bare))[:50_000]
             elif len(self.body) < 500:
                 self.body.append(_clean(bare)[:50_000])
                 self.understood.append(Understood("body", self.body[-1], line))
-            last = len(bare)
+            last = text
 
     def _ending(self, lines: Lines) -> None:
         if lines.peek() is not None:
@@ -331,6 +340,25 @@ class _Letter:
         else:
             return False
         return True
+
+
+def _joined(before: str, last: str, more: str) -> str:
+    """Two lines of a page as one; a line that ends in a space was broken there, Thai words are broken without one."""
+    return f"{before.rstrip()} {more}" if last.endswith(" ") else f"{before}{more}"
+
+
+def _goes_on(last: str, widest: int) -> bool:
+    """Whether a page's line is broken at the margin; the first line of a paragraph is indented, and so shorter."""
+    return last.endswith(" ") or _width(last) >= _FULL_LINE * widest
+
+
+def _widest(lines: Lines) -> int:
+    return max((_width(text) for _, text in lines.lines), default=0)
+
+
+def _width(text: str) -> int:
+    """How many letters stand beside each other: vowels above and below, and tone marks, take no room."""
+    return len(_STACKED.sub("", text.strip()))
 
 
 def _reference(entry: str) -> Reference:

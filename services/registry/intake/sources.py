@@ -1,6 +1,7 @@
 """Text out of the files in which letters come: TXT in UTF-8 or Windows-874, PDF with a text layer, DOCX without macros."""
 
 import io
+import re
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ MOST_CHARACTERS: Final = 5_000_000
 MOST_UNPACKED_BYTES: Final = 64 * 1024 * 1024
 MOST_MEMBERS: Final = 2_000
 
+_DOUBLED: Final = re.compile("([ก-ฮ][\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]{2,})\\1")
 _ENCRYPTED: Final = 4  # FPDF_ERR_PASSWORD
 # PDFium keeps global state: one document at a time in a process.
 _pdfium: Final = threading.Lock()
@@ -79,7 +81,8 @@ def _pdf(content: bytes) -> str:
 
 def _page_text(document: pypdfium2.PdfDocument, index: int) -> str:
     page: Any = document[index].get_textpage()
-    return str(page.get_text_bounded())
+    # Where a consonant bears two marks, PDFium may give the cluster twice: no Thai word holds such a pair.
+    return _DOUBLED.sub(r"\1", str(page.get_text_bounded()))
 
 
 def _docx(content: bytes) -> str:
