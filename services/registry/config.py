@@ -91,6 +91,23 @@ class RegistrySettings(ServiceSettings):
     registry_book_xlsx_max_rows: Annotated[int, Field(ge=1, le=1_048_000)] = Field(
         default=100_000, description="Most entries of a book in one XLSX file; a CSV has no limit."
     )
+    registry_date_window_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        default=30, description="Days from today within which a letter's date raises no question before dispatch."
+    )
+    registry_deadline_hours: Annotated[tuple[int, int, int, int], NoDecode, BeforeValidator(_split)] = Field(
+        default=(72, 24, 8, 2),
+        description="Hours that a deadline leaves at least: for ปกติ, ด่วน, ด่วนมาก and ด่วนที่สุด, separated by commas.",
+    )
+    registry_kinds_without_saraban: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=("bank", "state_enterprise", "company", "person"),
+        description="Kinds of agencies whose mailbox need not begin with saraban (ข้อ 89/1), separated by commas.",
+    )
+    registry_paper_max_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = Field(
+        default=10 * 1024 * 1024, description="Largest paper that is read into a draft or for its headings, in bytes."
+    )
+    registry_paper_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=10.0, description="Seconds after which the reading of a paper is given up."
+    )
 
     @model_validator(mode="after")
     def _registry_relations_hold(self) -> Self:

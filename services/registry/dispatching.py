@@ -17,6 +17,7 @@ from services.registry.domain.agencies import Agency
 from services.registry.domain.letters import Attachment, Letter, LetterState
 from services.registry.domain.lists import ListHead
 from services.registry.domain.resolution import ListHash, Resolved, Sieve, lay_out
+from services.registry.preflight.gate import Gate
 from services.registry.problems import lists as list_problems
 from services.registry.store import agencies, books, circulars, letters, lists
 from services.registry.store.circulars import Circular
@@ -54,12 +55,16 @@ class Order:
     letter_id: UUID
     list_id: UUID | None
     idempotency_key: str
+    gate: Gate
 
     @property
     def sha256(self) -> bytes:
         """Hash by which a repeated request is told from another one under the same key."""
         list_id = None if self.list_id is None else str(self.list_id)
-        return hashlib.sha256(rfc8785.dumps({"dispatch": str(self.letter_id), "list_id": list_id})).digest()
+        asked: dict[str, Any] = {"dispatch": str(self.letter_id), "list_id": list_id}
+        if self.gate.override is not None:
+            asked["override"] = self.gate.override.to_json()
+        return hashlib.sha256(rfc8785.dumps(asked)).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ async def dispatch_letter(database: Database, order: Order, links: FileLinks, mo
         circular = _circular(order, letter, list_head)
         await circulars.insert(connection, circular)
         count, list_hash = await _freeze(connection, circular, most)
+        await order.gate.check(connection, letter, circular.circular_id, circular.dispatched_at)
         await letters.mark_dispatched(connection, letter.letter_id)
         await books.note_dispatched(connection, letter.letter_id, circular.circular_id, count, circular.dispatched_at)
         header = await _header(connection, circular, letter, links, count)

@@ -33,11 +33,14 @@ class Addressee:
 
 @dataclass(frozen=True, slots=True)
 class Example:
+    """`paper` is the province's letter as it was typed, with its annex and the letter enclosed."""
+
     ministry_letter: Letter
     province_letter: Letter
     provinces: tuple[Addressee, ...]
     addressees: tuple[Addressee, ...]
     local_governments: tuple[Addressee, ...]
+    paper: str
 
     @property
     def agencies(self) -> tuple[Addressee, ...]:
@@ -53,6 +56,7 @@ def load(folder: Path = FOLDER) -> Example:
         provinces=_rows(folder / "provinces.csv", kind="province", parent=MINISTRY),
         addressees=_rows(folder / "addressees.csv", kind="", parent=PROVINCE),
         local_governments=_rows(folder / "local-governments.csv", kind="local_government", parent=""),
+        paper=(folder / "letter.txt").read_text(encoding="utf-8"),
     )
 
 

@@ -68,7 +68,7 @@ async def play(system: LocalSystem, story: Story, output: Path, *, patience: flo
         await story.send_ministry_circular()
         await _until_province_has_it(story, patience)
         progress.say("หนังสือจังหวัดสมุทรสาครถึง 99 หน่วยงาน · the province's circular goes to its 99 addressees")
-        await story.send_province_circular()
+        await story.send_province_circular(progress.say)
         trouble = asyncio.ensure_future(fault(system, story.agencies)) if fault else None
         await _until_settled(story, progress, patience, trouble)
         if trouble is not None:

@@ -4,7 +4,7 @@ import asyncio
 import csv
 import io
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -37,6 +37,7 @@ PROVINCE_REGISTER: Final[Json] = {
     "first_number_year_be": 2560,
 }
 DISTRICT_PREFIX: Final = "สค ๐๑๑๘"
+OVERRIDE_REASON: Final = "ส่งตามต้นฉบับที่ลงนามแล้ว จังหวัดจะแจ้งแก้คำผิดภายหลัง"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +120,20 @@ class Story:
         """มท ๐๒๑๘/ว ๕๑๖๒ goes to every province."""
         self.ministry_circular = await self._send(MINISTRY, self.example.ministry_letter)
 
-    async def send_province_circular(self) -> None:
-        """สค ๐๐๑๗.๑/ว ๑๕๑๒๓ goes to the 99 of the annex."""
-        self.province_circular = await self._send(PROVINCE, self.example.province_letter)
+    async def send_province_circular(self, say: Callable[[str], None]) -> None:
+        """สค ๐๐๑๗.๑/ว ๑๕๑๒๓ goes to the 99 of the annex. Its typed text goes with it, and shows two contradictions."""
+        api = self.agencies[PROVINCE].api
+        letter_id = await self._register(PROVINCE, self.example.province_letter, typed=self.example.paper)
+        found = await api.post(f"/v1/letters/{letter_id}/preflight")
+        errors = [finding for finding in found["findings"] if finding["severity"] == "error"]
+        say(f"ตรวจก่อนส่ง: ผิด {found['errors']} เตือน {found['warnings']} · preflight: errors and warnings")
+        for code, finding in {error["code"]: error for error in errors}.items():
+            say(f"  {finding['title_th']} ({code}): {finding['detail']}")
+        # The paper went out like this in 2560; what is passed over is recorded with the order.
+        override = {"reason": OVERRIDE_REASON, "findings": sorted({error["code"] for error in errors})} if errors else None
+        if override is not None:
+            say(f"  ยืนยันส่งโดยบันทึกเหตุผล: {OVERRIDE_REASON}")
+        self.province_circular = await self._dispatch(PROVINCE, letter_id, override)
 
     async def relay(self, district: Agency, received: dict[str, Any]) -> None:
         """A district passes the letter on to the local governments in its area, as the letter orders."""
@@ -131,18 +143,25 @@ class Story:
 
     async def _send(self, code: str, letter: Letter, *, relay_of: str | None = None) -> str:
         """Draft, attach the signed paper, register, dispatch; returns the circular's id."""
+        return await self._dispatch(code, await self._register(code, letter, relay_of=relay_of))
+
+    async def _register(self, code: str, letter: Letter, *, relay_of: str | None = None, typed: str | None = None) -> str:
         api, office = self.agencies[code].api, self.offices[code]
         body = papers.draft(letter, register_id=office.register_id, list_id=office.list_id, relay_of_recipient_id=relay_of)
         letter_id = (await api.post("/v1/letters", body))["letter_id"]
         paper = await asyncio.to_thread(papers.pdf, letter)
-        await api.request(
-            "POST",
-            f"/v1/letters/{letter_id}/attachments?file_name=letter.pdf",
-            content=paper,
-            headers={"Content-Type": "application/pdf"},
-        )
+        files = [("letter.pdf", paper, "application/pdf")]
+        if typed is not None:
+            files.append(("letter.txt", typed.encode(), "text/plain"))
+        for name, content, media_type in files:
+            path = f"/v1/letters/{letter_id}/attachments?file_name={name}"
+            await api.request("POST", path, content=content, headers={"Content-Type": media_type})
         await api.post(f"/v1/letters/{letter_id}/register")
-        dispatched = await api.post(f"/v1/letters/{letter_id}/dispatch", {}, {"Idempotency-Key": f"demo-{letter_id}"})
+        return letter_id
+
+    async def _dispatch(self, code: str, letter_id: str, override: Json = None) -> str:
+        api, order = self.agencies[code].api, {} if override is None else {"override": override}
+        dispatched = await api.post(f"/v1/letters/{letter_id}/dispatch", order, {"Idempotency-Key": f"demo-{letter_id}"})
         await _until_known(api, dispatched["circular_id"], self.patience)
         return dispatched["circular_id"]
 

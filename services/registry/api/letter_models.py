@@ -218,12 +218,20 @@ class RegistrationIn(RequestModel):
         return self
 
 
+class OverrideIn(RequestModel):
+    """Errors of the preflight that the sender overrules; both are recorded with the order."""
+
+    reason: Annotated[Line, Field(min_length=1)]
+    findings: Annotated[tuple[ShortLine, ...], Field(min_length=1, max_length=50, description="Codes of findings.")]
+
+
 class DispatchIn(RequestModel):
     """An order to send a letter round."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"list_id": None}]})
 
     list_id: UUID | None = Field(default=None, description="A list of your agency; default: the one that the letter names.")
+    override: OverrideIn | None = None
 
 
 class ReferenceOut(BaseModel):

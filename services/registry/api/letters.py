@@ -31,6 +31,7 @@ from services.registry.api.letter_models import (
     RegisteredOut,
     RegistrationIn,
 )
+from services.registry.api.preflight import gate_of
 from services.registry.api.templates import with_template
 from services.registry.dispatching import FileLinks, Order, dispatch_letter
 from services.registry.domain.letters import Draft, Letter, LetterState
@@ -238,6 +239,7 @@ async def dispatch(
 
     The same Idempotency-Key with the same body gets the first answer again.
     """
-    order = Order(caller.agency(), letter_id, None if body is None else body.list_id, key)
+    gate = gate_of(registry.settings, caller.client_id, body)
+    order = Order(caller.agency(), letter_id, None if body is None else body.list_id, key, gate)
     links = FileLinks(registry.signer, registry.settings.public_url)
     return await dispatch_letter(registry.database, order, links, registry.settings.registry_list_max_addressees)

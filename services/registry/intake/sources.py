@@ -1,0 +1,125 @@
+"""Text out of the files in which letters come: TXT in UTF-8 or Windows-874, PDF with a text layer, DOCX without macros."""
+
+import io
+import re
+import threading
+import zipfile
+from collections.abc import Iterator
+from typing import Any, Final
+
+import docx
+import pypdfium2
+from docx.document import Document
+from docx.table import Table
+from docx.text.paragraph import Paragraph
+
+from services.registry.problems import preflight as problems
+from shared.problems import ProblemError
+
+TEXT: Final = "text/plain"
+PDF: Final = "application/pdf"
+DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+TYPES: Final = (TEXT, PDF, DOCX)
+
+MOST_PAGES: Final = 300
+MOST_CHARACTERS: Final = 5_000_000
+# A DOCX is a ZIP: what it would unpack to is bounded before anything is unpacked.
+MOST_UNPACKED_BYTES: Final = 64 * 1024 * 1024
+MOST_MEMBERS: Final = 2_000
+
+_DOUBLED: Final = re.compile("([ก-ฮ][\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]{2,})\\1")
+_ENCRYPTED: Final = 4  # FPDF_ERR_PASSWORD
+# PDFium keeps global state: one document at a time in a process.
+_pdfium: Final = threading.Lock()
+
+
+def text_of(content: bytes, media_type: str) -> tuple[str, bool]:
+    """The text, and whether its lines are those of a page; raises ProblemError for what cannot be read."""
+    if media_type == PDF:
+        text = _pdf(content)
+    elif media_type == DOCX:
+        text = _docx(content)
+    elif media_type == TEXT:
+        text = _plain(content)
+    else:
+        raise ProblemError(problems.PAPER_TYPE_REFUSED, f"taken: {', '.join(TYPES)}")
+    if not text.strip():
+        raise ProblemError(problems.PAPER_WITHOUT_TEXT)
+    return text[:MOST_CHARACTERS], media_type == PDF
+
+
+def _plain(content: bytes) -> str:
+    if content.startswith((b"PK\x03\x04", b"%PDF-")) or b"\0" in content:
+        raise ProblemError(problems.PAPER_UNREADABLE, "these bytes are no text")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    try:
+        return content.decode("cp874")
+    except UnicodeDecodeError as error:
+        raise ProblemError(problems.PAPER_UNREADABLE, "neither UTF-8 nor Windows-874") from error
+
+
+def _pdf(content: bytes) -> str:
+    with _pdfium:
+        try:
+            document = pypdfium2.PdfDocument(content)
+        except pypdfium2.PdfiumError as error:
+            if getattr(error, "err_code", None) == _ENCRYPTED:
+                raise ProblemError(problems.PAPER_ENCRYPTED) from error
+            raise ProblemError(problems.PAPER_UNREADABLE, "not a PDF") from error
+        try:
+            if len(document) > MOST_PAGES:
+                raise ProblemError(problems.PAPER_TOO_LARGE, f"at most {MOST_PAGES} pages")
+            return "\n".join(_page_text(document, index) for index in range(len(document)))
+        except pypdfium2.PdfiumError as error:
+            raise ProblemError(problems.PAPER_UNREADABLE, "a page of the PDF is damaged") from error
+        finally:
+            document.close()
+
+
+def _page_text(document: pypdfium2.PdfDocument, index: int) -> str:
+    page: Any = document[index].get_textpage()
+    # Where a consonant bears two marks, PDFium may give the cluster twice: no Thai word holds such a pair.
+    return _DOUBLED.sub(r"\1", str(page.get_text_bounded()))
+
+
+def _docx(content: bytes) -> str:
+    _check_package(content)
+    try:
+        return "\n".join(_blocks(docx.Document(io.BytesIO(content))))
+    # A package that is no document fails in as many ways as XML and ZIP have.
+    except Exception as error:
+        raise ProblemError(problems.PAPER_UNREADABLE, f"not a DOCX document: {type(error).__name__}") from error
+
+
+def _check_package(content: bytes) -> None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as package:
+            members = package.infolist()
+            _check_members(members)
+            types = package.read("[Content_Types].xml") if "[Content_Types].xml" in package.namelist() else b""
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
+        raise ProblemError(problems.PAPER_UNREADABLE, "not a DOCX document") from error
+    if b"macroEnabled" in types or any("vbaproject" in member.filename.lower() for member in members):
+        raise ProblemError(problems.PAPER_MACROS)
+
+
+def _check_members(members: list[zipfile.ZipInfo]) -> None:
+    unpacked = sum(member.file_size for member in members)
+    if len(members) > MOST_MEMBERS or unpacked > MOST_UNPACKED_BYTES:
+        raise ProblemError(problems.PAPER_TOO_LARGE, f"unpacked at most {MOST_UNPACKED_BYTES} bytes in {MOST_MEMBERS} parts")
+    if any(member.flag_bits & 1 for member in members):
+        raise ProblemError(problems.PAPER_ENCRYPTED)
+
+
+def _blocks(document: Document) -> Iterator[str]:
+    for block in document.iter_inner_content():
+        match block:
+            case Paragraph():
+                yield block.text
+            case Table():
+                for row in block.rows:
+                    cells = [cell.text.replace("\n", " ") for cell in row.cells]
+                    yield "\t".join(cells)
