@@ -155,7 +155,8 @@ async def test_local_governments_of_a_district_are_found_by_index_in_a_nation(re
             (agencies.DESCENDANTS, district, kind, day),
             (agencies.PAGE_BELOW, None, None, kind, None, 50, day, district),
         ):
-            explained = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *arguments)
+            query = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
+            explained = await connection.fetchval(query, *arguments)  # pyright: ignore[reportArgumentType]
             (analysed,) = json.loads(explained)
             assert "Seq Scan" not in str(analysed)
             assert analysed["Plan"]["Shared Hit Blocks"] + analysed["Plan"]["Shared Read Blocks"] < 1000
