@@ -9,14 +9,17 @@ from typing import Final
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from services.registry import problems
-from services.registry.api import agencies, attachments, clients, letters, lists, oauth, registers
+from services.registry import problems, withdrawing
+from services.registry.api import agencies, attachments, clients, letters, lists, oauth, registers, withdrawals
 from services.registry.config import RegistrySettings
 from services.registry.resources import Resources
 from services.registry.storage import open_storage
 from services.registry.tokens import Tokens
 from shared.access import TokenVerifier
-from shared.broker import Publisher
+from shared.broker import Consumer, Publisher
+from shared.contracts.events import RecipientRegistered, RecipientRejected
+from shared.contracts.topology import REGISTRY_EVENTS
+from shared.inbox import EventHandler, Pruner, route
 from shared.links import LinkSigner
 from shared.outbox import Relay
 from shared.postgres import Database, ForeignKeyViolation, open_database
@@ -35,9 +38,14 @@ _ROUTERS: Final = (
     lists.router,
     registers.router,
     letters.router,
+    withdrawals.router,
     attachments.router,
 )
 
+
+# What the registry learns from the acknowledgments; few messages at a time, each a moment's work.
+ROUTES: Final = dict((route(RecipientRegistered, withdrawing.note_receipt), route(RecipientRejected, withdrawing.note_receipt)))
+PREFETCH: Final = 50
 
 # Uploads are streamed to storage, and bounded on the way.
 ATTACHMENT_UPLOAD: Final = re.compile(r"^/v1/letters/[^/]+/attachments$")
@@ -90,8 +98,20 @@ async def open_parts(settings: RegistrySettings) -> AsyncGenerator[Parts]:
             lease=settings.outbox_lease,
             poll_interval=settings.outbox_poll_interval,
         )
+        consumer = Consumer(
+            settings.amqp_url.get_secret_value(),
+            settings.broker_namespace,
+            REGISTRY_EVENTS,
+            EventHandler(database, consumer=REGISTRY_EVENTS, routes=ROUTES),
+            prefetch=PREFETCH,
+        )
         probe = DatabaseProbe(database)
-        yield Parts(app=create_app(resources), workers=(relay,), api_probes=(probe,), worker_probes=(probe, publisher))
+        yield Parts(
+            app=create_app(resources),
+            workers=(relay, consumer, Pruner(database)),
+            api_probes=(probe,),
+            worker_probes=(probe, publisher, consumer),
+        )
 
 
 def _tokens(database: Database, settings: RegistrySettings) -> Tokens:

@@ -11,7 +11,7 @@ import rfc8785
 import structlog
 from opentelemetry import metrics
 
-from services.registry import problems
+from services.registry import problems, withdrawing
 from services.registry.domain.agencies import Agency
 from services.registry.domain.letters import Attachment, Letter, LetterState
 from services.registry.domain.lists import ListHead
@@ -88,6 +88,7 @@ async def dispatch_letter(database: Database, order: Order, links: FileLinks) ->
         if not await circulars.claim_key(connection, order.agency_id, order.idempotency_key, order.sha256):
             return await _first_answer(connection, order)
         letter = await _registered_letter(connection, order)
+        await withdrawing.check_dispatchable(connection, letter.letter_id)
         list_head = await _list_of(connection, order, letter)
         recipients = await _frozen_recipients(connection, list_head.list_id)
         circular = _circular(order, letter, list_head)
@@ -95,6 +96,7 @@ async def dispatch_letter(database: Database, order: Order, links: FileLinks) ->
         await letters.mark_dispatched(connection, letter.letter_id)
         header = await _header(connection, circular, letter, links, len(recipients))
         await outbox.add(connection, SERVICE, chunked(header, recipients))
+        await withdrawing.announce_succession(connection, letter, circular.circular_id)
         answer = _answer(circular, letter, len(recipients))
         await circulars.keep_answer(connection, order.agency_id, order.idempotency_key, answer)
     _dispatched.add(1)

@@ -1,5 +1,6 @@
 """Who may call, and what a route works with: the aliases that stand in the routes' signatures."""
 
+import re
 from typing import Annotated, Final
 
 from fastapi import Depends, Header, Query, Request
@@ -8,6 +9,8 @@ from services.registry import problems
 from services.registry.resources import Resources
 from shared.access import Principal, Scope, needs
 from shared.problems import ProblemError
+
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 
 DEFAULT_PAGE: Final = 50
 LARGEST_PAGE: Final = 500
@@ -48,6 +51,15 @@ def _required_if_match(version: Annotated[int | None, Depends(_if_match)]) -> in
     return version
 
 
+def _idempotency_key(
+    idempotency_key: Annotated[str | None, Header(description="1 to 200 visible ASCII characters, new for each order.")] = None,
+) -> str:
+    if idempotency_key is None or not _KEY.fullmatch(idempotency_key):
+        raise ProblemError(problems.IDEMPOTENCY_KEY_MISSING)
+    return idempotency_key
+
+
+IdempotencyKey = Annotated[str, Depends(_idempotency_key)]
 OptionalIfMatch = Annotated[int | None, Depends(_if_match)]
 IfMatch = Annotated[int, Depends(_required_if_match)]
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.registry import problems
+from services.registry.api.afterwards import AfterwardsOut
 from services.registry.api.fields import Block, Line, Paragraph, RequestModel, ShortLine, SubjectLine
 from services.registry.domain.classes import read_secrecy, read_speed
 from services.registry.domain.letters import Attachment, Draft, Enclosure, Letter, LetterState, Reference
@@ -105,6 +106,11 @@ class LetterIn(RequestModel):
     deadline: Annotated[AwareDatetime, AfterValidator(_printable)] | None = None
     relay_of_recipient_id: UUID | None = Field(
         default=None, description="The recipient_id under which your agency received the circular that this letter passes on."
+    )
+
+    supersedes: UUID | None = Field(default=None, description="The letter of your agency whose place this one takes.")
+    follows: UUID | None = Field(
+        default=None, description="The letter that this one answers or follows up, sent or received by your agency."
     )
 
     def draft(self) -> Draft:
@@ -220,6 +226,7 @@ class LetterOut(LetterHeadOut):
     relay_of_recipient_id: UUID | None
     circular_id: UUID | None
     attachments: list[AttachmentOut]
+    afterwards: AfterwardsOut | None = None
 
 
 class RegisteredOut(BaseModel):

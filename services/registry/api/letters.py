@@ -1,16 +1,17 @@
 """Routes of letters: draft, register, dispatch."""
 
-import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from services.registry import problems
+from services.registry import problems, withdrawing
 from services.registry.api import letter_models as models
+from services.registry.api.afterwards import afterwards
 from services.registry.api.dependencies import (
     DEFAULT_PAGE,
     After,
+    IdempotencyKey,
     IfMatch,
     LetterReader,
     LetterRecipient,
@@ -40,8 +41,6 @@ from shared.pages import Page, page_of, read_id_cursor
 from shared.postgres import Connection
 from shared.problems import FieldError, ProblemError
 
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
-
 router = APIRouter(prefix="/v1/letters", tags=["letters"])
 
 
@@ -61,10 +60,13 @@ async def _check_belongings(connection: Connection, agency_id: UUID, body: Lette
         refuse(errors)
 
 
-async def _shown(connection: Connection, letter: Letter, *, to_sender: bool) -> LetterOut:
+async def _shown(connection: Connection, letter: Letter, reader: UUID) -> LetterOut:
+    to_sender = letter.agency_id == reader
     files = await letters.attachments(connection, letter.letter_id)
     circular_id = await circulars.circular_of_letter(connection, letter.letter_id)
-    return models.shown(letter, files, circular_id, to_sender=to_sender)
+    shown = models.shown(letter, files, circular_id, to_sender=to_sender)
+    shown.afterwards = await afterwards(connection, letter.letter_id, reader)
+    return shown
 
 
 async def own_draft(connection: Connection, letter_id: UUID, agency_id: UUID) -> Letter:
@@ -92,8 +94,9 @@ async def write_draft(body: LetterIn, caller: LetterWriter, registry: Registry, 
             list_id=body.list_id,
             relay_of_recipient_id=body.relay_of_recipient_id,
         )
+        await withdrawing.tie_draft(connection, letter_id, agency_id, supersedes=body.supersedes, follows=body.follows)
         letter = await own_draft(connection, letter_id, agency_id)
-        shown = await _shown(connection, letter, to_sender=True)
+        shown = await _shown(connection, letter, agency_id)
     response.headers.update(etag(letter.version))
     return shown
 
@@ -122,7 +125,7 @@ async def read_letter(letter_id: UUID, caller: LetterRecipient, registry: Regist
     agency_id = caller.agency()
     async with registry.database.connection() as connection:
         letter = await readable_letter(connection, letter_id, agency_id)
-        shown = await _shown(connection, letter, to_sender=letter.agency_id == agency_id)
+        shown = await _shown(connection, letter, agency_id)
     response.headers.update(etag(letter.version))
     return shown
 
@@ -156,8 +159,9 @@ async def change_draft(
             list_id=body.list_id,
             relay_of_recipient_id=body.relay_of_recipient_id,
         )
+        await withdrawing.tie_draft(connection, letter_id, agency_id, supersedes=body.supersedes, follows=body.follows)
         letter = await own_draft(connection, letter_id, agency_id)
-        shown = await _shown(connection, letter, to_sender=True)
+        shown = await _shown(connection, letter, agency_id)
     response.headers.update(etag(letter.version))
     return shown
 
@@ -178,20 +182,12 @@ async def register(letter_id: UUID, caller: LetterWriter, registry: Registry) ->
     )
 
 
-def _idempotency_key(
-    idempotency_key: Annotated[str | None, Header(description="1 to 200 visible ASCII characters, new for each order.")] = None,
-) -> str:
-    if idempotency_key is None or not _KEY.fullmatch(idempotency_key):
-        raise ProblemError(problems.IDEMPOTENCY_KEY_MISSING)
-    return idempotency_key
-
-
 @router.post("/{letter_id}/dispatch", status_code=202, summary="Send a letter round", response_model=DispatchedOut)
 async def dispatch(
     letter_id: UUID,
     caller: LetterWriter,
     registry: Registry,
-    key: Annotated[str, Depends(_idempotency_key)],
+    key: IdempotencyKey,
     body: DispatchIn | None = None,
 ) -> dict[str, Any]:
     """Freezes the list into recipients and commits the order; the answer comes after the commit.
