@@ -203,7 +203,9 @@ async def test_relay_takes_every_event_to_the_broker(registry: RegistryUnderTest
     assert isinstance(relay, Relay)
     assert await relay.run_once() == 3
     assert await registry.count("outbox") == 0
-    assert [await probe.problem() for probe in (*registry.parts.api_probes, *registry.parts.worker_probes)] == [None] * 3
+    # The last probe is the consumer's, which does not run here.
+    *probes, _ = (*registry.parts.api_probes, *registry.parts.worker_probes)
+    assert [await probe.problem() for probe in probes] == [None] * 3
 
 
 @pytest.mark.parametrize("key", [None, "", " ", "a b", "k" * 201, "ก".encode(), "tab\t1"])
