@@ -1,5 +1,6 @@
 """A recall stands against whoever has not answered; successions and errata stand beside the letter, in any order of arrival."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncGenerator
 from datetime import timedelta
@@ -77,6 +78,17 @@ async def test_whoever_had_registered_keeps_his_record_and_no_other_answers_any_
     annex = (await ack.read(sent, "/annex.csv")).text
     assert "recalled_at,recall_reason" in annex
     assert (await ack.read(sent, "/annex.pdf")).content.startswith(b"%PDF")
+
+
+async def test_an_answer_and_a_recall_at_the_same_moment_agree_on_who_was_first(ack: OpenAck) -> None:
+    sent = circular(12)
+    await ack.apply(*sent.chunks())
+    answers, _ = await asyncio.gather(
+        asyncio.gather(*(ack.acknowledge(recipient) for recipient in sent.recipients)),
+        asyncio.gather(*(ack.apply(_recalled(sent, position)) for position in range(1, 13))),
+    )
+    told = [{200: "registered", 409: "recalled"}[answer.status_code] for answer in answers]
+    assert [row["state"] for row in await ack.rows(sent)] == told
 
 
 async def test_the_page_says_that_the_letter_was_recalled_and_takes_no_number(ack: OpenAck) -> None:

@@ -98,6 +98,8 @@ async def test_a_void_keeps_the_number_with_its_reason_and_happens_once(
     assert {_code(answer) for answer in answers if answer.is_error} == {(409, "letter_voided")}
     shown = (await registry.http.get(path, headers=sender.headers)).json()
     assert (shown["number"], shown["afterwards"]["voided"]["reason"]) == ("สค ๐๐๑๗.๑/ว ๑", "ออกเลขที่ซ้ำ")
+    (listed,) = (await registry.http.get("/v1/letters", headers=sender.headers)).json()["items"]
+    assert listed["voided_at"] == shown["voided_at"] == shown["afterwards"]["voided"]["voided_at"]
     assert _code(await registry.dispatch(sender, letter_id, "late")) == (409, "letter_voided")
     following = await registry.registered(sender, await registry.draft(sender, register_id))
     assert following["number"] == "สค ๐๐๑๗.๑/ว ๒", "a cancelled number is not issued again"
@@ -262,6 +264,27 @@ async def test_a_thread_goes_through_what_the_reader_may_read_alone(
     assert _code(await thread(trang, answered_id)) == (404, "not_found")
     body = {"register_id": await registry.register(trang, unit_code="ตง ๐๐๑๗"), "follows": answered_id}
     assert _code(await _post(registry, trang, "/v1/letters", body)) == (422, "letter_unknown")
+
+
+async def test_a_long_list_is_told_in_chunks_that_name_everybody_once(
+    registry: RegistryUnderTest, offices: tuple[Office, Office, Office]
+) -> None:
+    sender, *_ = offices
+    list_id = await registry.distribution_list(sender, "krabi")
+    letter_id, circular_id = await _sent(registry, sender, await registry.register(sender), list_id=list_id)
+    async with registry.database.connection() as connection:
+        await connection.execute(
+            "INSERT INTO recipients (recipient_id, circular_id, position, agency_id, title, relay_duty)"
+            " SELECT gen_random_uuid(), circular_id, n, agency_id, title, false FROM recipients, generate_series(2, 1001) AS n"
+        )
+    answer = await _post(registry, sender, f"/v1/letters/{letter_id}/recall", {"reason": "ผิด"}, "all")
+    assert answer.json()["recipients"] == 1001
+    events = await registry.outbox(CircularRecalled.TYPE)
+    assert [(event["chunk"], event["chunks"], len(event["recipients"])) for event in events] == [
+        (1, 3, 500), (2, 3, 500), (3, 3, 1),
+    ]  # fmt: skip
+    assert len({one["recipient_id"] for event in events for one in event["recipients"]}) == 1001
+    assert {event["circular_id"] for event in events} == {circular_id}
 
 
 def test_every_refusal_has_its_problem() -> None:

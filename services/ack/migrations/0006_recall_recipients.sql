@@ -25,7 +25,6 @@ ALTER TABLE recipient_events ADD CONSTRAINT recipient_events_type_known CHECK (
 -- The letter that took a circular's place. No foreign key: the news may come before that of the circular.
 CREATE TABLE successions (
     circular_id uuid PRIMARY KEY,
-    sender_agency_id uuid NOT NULL,
     successor_circular_id uuid NOT NULL,
     successor_letter_id uuid NOT NULL,
     successor_number text NOT NULL,

@@ -6,9 +6,8 @@ from shared.contracts.events import CircularErratum, CircularSuperseded
 from shared.postgres import Connection
 
 ADD_SUCCESSION: Final = """
-INSERT INTO successions (circular_id, sender_agency_id, successor_circular_id, successor_letter_id, successor_number, fields,
-    superseded_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (circular_id) DO NOTHING
+INSERT INTO successions (circular_id, successor_circular_id, successor_letter_id, successor_number, fields, superseded_at)
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (circular_id) DO NOTHING
 """
 
 ADD_ERRATUM: Final = """
@@ -22,7 +21,6 @@ async def add_succession(connection: Connection, event: CircularSuperseded) -> N
     await connection.execute(
         ADD_SUCCESSION,
         event.circular_id,
-        event.sender_agency_id,
         event.successor_circular_id,
         event.successor_letter_id,
         event.successor_number,

@@ -65,7 +65,8 @@ async def afterwards(connection: Connection, letter_id: UUID, reader: UUID) -> A
     ties = await store.ties(connection, letter_id)
     if ties is None:
         raise LookupError("a letter cannot vanish")
-    to_sender, successor = ties.agency_id == reader, ties.successor
+    to_sender, successor, went_round = ties.agency_id == reader, ties.successor, ties.circular_id is not None
+    recalls = await store.recalls(connection, letter_id, reader) if went_round else []
     if successor is not None and not to_sender and successor.state is not LetterState.DISPATCHED:
         successor = None
     return AfterwardsOut(
@@ -75,10 +76,8 @@ async def afterwards(connection: Connection, letter_id: UUID, reader: UUID) -> A
         else SuccessorOut(letter_id=successor.letter_id, state=successor.state, number=successor.number),
         supersedes=ties.supersedes if to_sender else None,
         follows=ties.follows if to_sender else None,
-        recalls=[
-            RecallOut.model_validate(one, from_attributes=True) for one in await store.recalls(connection, letter_id, reader)
-        ],
-        errata=await shown_errata(connection, letter_id),
+        recalls=[RecallOut.model_validate(one, from_attributes=True) for one in recalls],
+        errata=await shown_errata(connection, letter_id) if went_round else [],
     )
 
 

@@ -200,6 +200,7 @@ class LetterHeadOut(BaseModel):
     speed: Speed
     secrecy: Secrecy
     updated_at: datetime
+    voided_at: datetime | None = Field(default=None, description="When the number was cancelled; `afterwards` says why.")
 
 
 class LetterOut(LetterHeadOut):
@@ -261,7 +262,7 @@ def shown_attachment(attachment: Attachment) -> AttachmentOut:
     )
 
 
-def shown_head(letter: Letter) -> LetterHeadOut:
+def shown_head(letter: Letter, voided_at: datetime | None = None) -> LetterHeadOut:
     """A letter in a listing."""
     draft = letter.draft
     return LetterHeadOut(
@@ -275,6 +276,7 @@ def shown_head(letter: Letter) -> LetterHeadOut:
         speed=draft.speed,
         secrecy=draft.secrecy,
         updated_at=letter.updated_at,
+        voided_at=voided_at,
     )
 
 

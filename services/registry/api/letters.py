@@ -34,7 +34,7 @@ from services.registry.domain.letters import Letter, LetterState
 from services.registry.problems import refuse
 from services.registry.reading import readable_letter
 from services.registry.registration import register_letter
-from services.registry.store import circulars, letters, lists, registers
+from services.registry.store import circulars, letters, lists, registers, withdrawals
 from shared import problems as shared_problems
 from shared.ids import new_id
 from shared.pages import Page, page_of, read_id_cursor
@@ -66,6 +66,7 @@ async def _shown(connection: Connection, letter: Letter, reader: UUID) -> Letter
     circular_id = await circulars.circular_of_letter(connection, letter.letter_id)
     shown = models.shown(letter, files, circular_id, to_sender=to_sender)
     shown.afterwards = await afterwards(connection, letter.letter_id, reader)
+    shown.voided_at = shown.afterwards.voided and shown.afterwards.voided.voided_at
     return shown
 
 
@@ -94,7 +95,8 @@ async def write_draft(body: LetterIn, caller: LetterWriter, registry: Registry, 
             list_id=body.list_id,
             relay_of_recipient_id=body.relay_of_recipient_id,
         )
-        await withdrawing.tie_draft(connection, letter_id, agency_id, supersedes=body.supersedes, follows=body.follows)
+        if body.supersedes is not None or body.follows is not None:
+            await withdrawing.tie_draft(connection, letter_id, agency_id, supersedes=body.supersedes, follows=body.follows)
         letter = await own_draft(connection, letter_id, agency_id)
         shown = await _shown(connection, letter, agency_id)
     response.headers.update(etag(letter.version))
@@ -114,8 +116,14 @@ async def list_letters(
     """The letters that the agency has written, newest first."""
     async with registry.database.connection() as connection:
         found = await letters.page(connection, caller.agency(), after=read_id_cursor(after), state=state, limit=limit + 1)
+        voided = await withdrawals.voided(connection, [letter.letter_id for letter in found])
     return page_of(
-        found, limit, key=lambda letter: str(letter.letter_id), show=models.shown_head, request=request, response=response
+        found,
+        limit,
+        key=lambda letter: str(letter.letter_id),
+        show=lambda letter: models.shown_head(letter, voided.get(letter.letter_id)),
+        request=request,
+        response=response,
     )
 
 

@@ -27,6 +27,8 @@ UPDATE letters SET voided_at = $2, void_reason = $3, voided_by = $4, version = v
 WHERE letter_id = $1 AND state = 'registered' AND voided_at IS NULL
 """
 
+VOIDED: Final = "SELECT letter_id, voided_at FROM letters WHERE letter_id = ANY($1::uuid[]) AND voided_at IS NOT NULL"
+
 UNKNOWN_RECIPIENTS: Final = """
 SELECT asked.recipient_id FROM unnest($2::uuid[]) AS asked (recipient_id)
 WHERE NOT EXISTS (SELECT FROM recipients r WHERE r.recipient_id = asked.recipient_id AND r.circular_id = $1)
@@ -192,6 +194,11 @@ async def ties(connection: Connection, letter_id: UUID) -> Ties | None:
 async def void(connection: Connection, letter_id: UUID, *, at: datetime, reason: str, by: str) -> None:
     """Cancel the number of a letter that the transaction holds."""
     await connection.execute(VOID, letter_id, at, reason, by)
+
+
+async def voided(connection: Connection, letter_ids: Sequence[UUID]) -> dict[UUID, datetime]:
+    """When the numbers of those letters were cancelled; the others are not in the mapping."""
+    return {row["letter_id"]: row["voided_at"] for row in await connection.fetch(VOIDED, list(letter_ids))}
 
 
 async def unknown_recipients(connection: Connection, circular_id: UUID, recipient_ids: Sequence[UUID]) -> set[UUID]:
