@@ -11,7 +11,6 @@ import httpx
 import pytest
 
 from services.registry import withdrawing
-from services.registry.app import ROUTES
 from shared.broker import Incoming, Verdict
 from shared.contracts.envelope import Envelope
 from shared.contracts.events import (
@@ -21,7 +20,7 @@ from shared.contracts.events import (
     CircularSuperseded,
     RecipientRegistered,
 )
-from shared.inbox import EventHandler
+from shared.inbox import EventHandler, route
 from tests.support.registry import Office, RegistryUnderTest, open_registry
 
 
@@ -76,7 +75,9 @@ async def _receive(registry: RegistryUnderTest, circular_id: str, recipient: dic
         receive_date=date(2026, 11, 23),
         recorded_at=datetime.now(UTC),
     )
-    handler = EventHandler(registry.database, consumer="registry", routes=ROUTES)
+    handler = EventHandler(
+        registry.database, consumer="registry", routes=dict([route(RecipientRegistered, withdrawing.note_receipt)])
+    )
     for _ in range(2):
         envelope = Envelope(source="test", type=event.TYPE, data=event.model_dump(mode="json"))
         message = Incoming(event.TYPE, str(envelope.id), envelope.model_dump_json().encode(), {}, redelivered=False)
