@@ -9,7 +9,7 @@ import structlog
 from opentelemetry import metrics
 
 from services.ack import problems
-from services.ack.decide import Accepted, Conflict, Decision, Draft, Invalid, SameAgain, decide_acknowledgment
+from services.ack.decide import Accepted, Conflict, Decision, Draft, Invalid, SameAgain, TakenBack, decide_acknowledgment
 from services.ack.facts import Acknowledgment, Door, Registration, Rejection, new_event
 from services.ack.fold import RecipientState, answered
 from services.ack.store import events, recipients
@@ -87,6 +87,8 @@ async def _apply(connection: Connection, target: Locked, decision: Decision, cal
             return target.current
         case Conflict(recorded=recorded):
             raise ProblemError(problems.ACKNOWLEDGMENT_CONFLICT, described(recorded))
+        case TakenBack(reason=reason, recalled_at=at):
+            raise ProblemError(problems.RECIPIENT_RECALLED, f"recalled at {at.isoformat(timespec='seconds')}: {reason}")
         case Invalid(errors=errors):
             raise ProblemError(problems.BY_CODE[errors[0].code], errors[0].detail, errors=errors)
         case _:

@@ -42,6 +42,8 @@ CSV_COLUMNS: Final = (
     "relay_duty",
     "relayed_circular_id",
     "onward_recipients",
+    "recalled_at",
+    "recall_reason",
 )
 
 

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.ack.facts import Bounced, HandedOver, RecipientEvent, Relayed, Undeliverable, new_event
+from services.ack.facts import Bounced, HandedOver, Recalled, RecipientEvent, Relayed, Stopped, Undeliverable, new_event
 from services.ack.fold import fold
-from services.ack.store import agencies, circulars, events, paper_codes, recipients
+from services.ack.store import agencies, circulars, decisions, events, paper_codes, recipients
 from shared.broker import Handler
 from shared.codes import acknowledgment_code, code_digest
 from shared.contracts.events import (
@@ -15,8 +15,12 @@ from shared.contracts.events import (
     Bounce,
     Channel,
     CircularDispatched,
+    CircularErratum,
+    CircularRecalled,
+    CircularSuperseded,
     DeliveriesBounced,
     DeliveriesHandedOver,
+    DeliveriesRecalled,
     DeliveriesUndeliverable,
     Failure,
     HandOver,
@@ -43,6 +47,10 @@ def event_handler(database: Database, link_key: str) -> Handler:
             route(DeliveriesHandedOver, record_hand_overs),
             route(DeliveriesBounced, record_bounces),
             route(DeliveriesUndeliverable, record_failures),
+            route(DeliveriesRecalled, record_stops),
+            route(CircularRecalled, record_recall),
+            route(CircularSuperseded, keep_succession),
+            route(CircularErratum, keep_erratum),
         ]
     )
     return EventHandler(database, consumer=ACK_EVENTS, routes=routes)
@@ -88,6 +96,40 @@ async def record_bounces(connection: Connection, event: DeliveriesBounced, meta:
 async def record_failures(connection: Connection, event: DeliveriesUndeliverable, meta: Meta) -> None:
     """Record that deliveries ended without a hand-over."""
     await record(connection, [_undeliverable(item, meta.time) for item in event.items])
+
+
+async def record_stops(connection: Connection, event: DeliveriesRecalled, meta: Meta) -> None:
+    """Record that a recall has stopped deliveries before a hand-over."""
+    stops = [(item, Stopped(item.delivery_id, item.attempts)) for item in event.items]
+    await record(
+        connection,
+        [
+            new_event(item.recipient_id, fact, occurred_at=item.recalled_at, recorded_at=meta.time, actor=DISPATCH)
+            for item, fact in stops
+        ],
+    )
+
+
+async def record_recall(connection: Connection, event: CircularRecalled, meta: Meta) -> None:
+    """Record that the sender has taken the letter back from these recipients, as far as they have not answered."""
+    fact = Recalled(event.recall_id, event.reason)
+    await record(
+        connection,
+        [
+            new_event(one.recipient_id, fact, occurred_at=event.recalled_at, recorded_at=meta.time, actor=REGISTRY)
+            for one in event.recipients
+        ],
+    )
+
+
+async def keep_succession(connection: Connection, event: CircularSuperseded, _meta: Meta) -> None:
+    """Keep which letter took a circular's place; each chunk says the same."""
+    await decisions.add_succession(connection, event)
+
+
+async def keep_erratum(connection: Connection, event: CircularErratum, _meta: Meta) -> None:
+    """Keep a note that corrects a circular; each chunk says the same."""
+    await decisions.add_erratum(connection, event)
 
 
 async def record(connection: Connection, found: Sequence[RecipientEvent]) -> None:

@@ -73,11 +73,21 @@ class Invalid:
     errors: tuple[FieldError, ...]
 
 
-Decision = Accepted | SameAgain | Conflict | Invalid
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """The sender recalled the letter before it was answered: no answer is taken."""
+
+    reason: str
+    recalled_at: datetime
+
+
+Decision = Accepted | SameAgain | Conflict | Invalid | TakenBack
 
 
 def decide_acknowledgment(current: RecipientState, request: Draft, *, letter_date: date, now: datetime) -> Decision:
     """What becomes of `request` at `now` for a recipient of a letter of `letter_date` that has come to `current`."""
+    if current.acknowledgment is None and current.recalled_at is not None:
+        return TakenBack(current.recall_reason or "", current.recalled_at)
     errors: list[FieldError] = []
     match request:
         case RegistrationDraft():

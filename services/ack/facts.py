@@ -104,8 +104,24 @@ class Relayed:
     recipients: int
 
 
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """The sender has taken the letter back; what had been registered before stands."""
+
+    recall_id: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A recall has stopped the delivery before a hand-over."""
+
+    delivery_id: UUID
+    attempts: int
+
+
 Acknowledgment = Registration | Rejection
-Fact = HandedOver | Bounced | Undeliverable | Opened | Received | Registration | Rejection | Relayed
+Fact = HandedOver | Bounced | Undeliverable | Opened | Received | Registration | Rejection | Relayed | Recalled | Stopped
 
 # A recipient answers once; whatever the answer is, there is one place for it.
 ACKNOWLEDGMENT_KEY: Final = "acknowledgment"
@@ -141,6 +157,10 @@ class RecipientEvent:
                 return ACKNOWLEDGMENT_KEY
             case Relayed(circular_id=circular):
                 return f"relayed:{circular}"
+            case Recalled(recall_id=recall):
+                return f"recalled:{recall}"
+            case Stopped(delivery_id=delivery):
+                return f"stopped:{delivery}"
 
 
 def new_event(

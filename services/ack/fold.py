@@ -13,11 +13,13 @@ from services.ack.facts import (
     Fact,
     HandedOver,
     Opened,
+    Recalled,
     Received,
     RecipientEvent,
     Registration,
     Rejection,
     Relayed,
+    Stopped,
     Undeliverable,
 )
 from shared.contracts.events import HandOverGrade
@@ -31,19 +33,22 @@ class State(StrEnum):
     HANDED_OVER = "handed_over"
     OPENED = "opened"
     RECEIVED = "received"
+    RECALLED = "recalled"
     REGISTERED = "registered"
     REJECTED = "rejected"
 
 
-# A state never gives way to one of a lower rank. Registered and rejected are both the end; the first recorded stays.
+# A state never gives way to one of a lower rank. Registered and rejected are both the end; the first recorded stays. A recall
+# counts for whoever has not answered: an answer that was recorded before it came stands, and after it none is taken.
 RANK: Final = {
     State.AWAITING: 0,
     State.UNDELIVERABLE: 1,
     State.HANDED_OVER: 2,
     State.OPENED: 3,
     State.RECEIVED: 4,
-    State.REGISTERED: 5,
-    State.REJECTED: 5,
+    State.RECALLED: 5,
+    State.REGISTERED: 6,
+    State.REJECTED: 6,
 }
 GRADE_RANK: Final = {HandOverGrade.BLIND: 0, HandOverGrade.TRANSPORT: 1}
 ANSWERED: Final = frozenset({State.REGISTERED, State.REJECTED})
@@ -63,6 +68,9 @@ class RecipientState:
     recorded_at: datetime | None = None  # when the acknowledgment was recorded
     relayed_circular_id: UUID | None = None
     onward_recipients: int = 0
+    recalled_at: datetime | None = None  # the first recall, also beside an answer that stands
+    recall_reason: str | None = None
+    stopped_at: datetime | None = None
 
 
 def fold(events: Iterable[RecipientEvent]) -> RecipientState:
@@ -76,6 +84,7 @@ def fold(events: Iterable[RecipientEvent]) -> RecipientState:
     best = max(hand_overs, key=lambda found: GRADE_RANK[found[1].grade], default=None)
     failures = _of(once, Undeliverable)
     relays = _of(once, Relayed)
+    recall = min(_of(once, Recalled), key=lambda found: (found[0].occurred_at, found[1].recall_id), default=None)
     return RecipientState(
         state=max((_state_of(event.fact) for event in once), key=RANK.__getitem__, default=State.AWAITING),
         handed_over_at=min((event.occurred_at for event, _ in hand_overs), default=None),
@@ -85,6 +94,9 @@ def fold(events: Iterable[RecipientEvent]) -> RecipientState:
         recorded_at=None if answer is None else answer[0],
         relayed_circular_id=relays[0][1].circular_id if relays else None,
         onward_recipients=sum(relay.recipients for _, relay in relays),
+        recalled_at=None if recall is None else recall[0].occurred_at,
+        recall_reason=None if recall is None else recall[1].reason,
+        stopped_at=min((event.occurred_at for event, _ in _of(once, Stopped)), default=None),
     )
 
 
@@ -121,6 +133,8 @@ def _state_of(fact: Fact) -> State:
             return State.REGISTERED
         case Rejection():
             return State.REJECTED
-        case Relayed() | Bounced():
+        case Recalled():
+            return State.RECALLED
+        case Relayed() | Bounced() | Stopped():
             # Passing a letter on does not say that it was registered; and a grade never falls, whatever comes back.
             return State.AWAITING

@@ -12,6 +12,14 @@ ACKNOWLEDGMENT_CONFLICT: Final = Problem(
     "Look at the answer that `detail` names. If it is wrong, ask the sender to correct it.",
     "ตรวจสอบการตอบรับเดิมที่แสดงไว้ หากไม่ถูกต้องโปรดแจ้งหน่วยงานผู้ส่ง",
 )
+RECIPIENT_RECALLED: Final = Problem(
+    "recipient_recalled",
+    409,
+    "The sender has recalled the letter",
+    "หน่วยงานผู้ส่งเรียกคืนหนังสือฉบับนี้แล้ว",
+    "Do not register it and do not act on it; ask the sender if you need to know more.",
+    "ไม่ต้องลงทะเบียนรับและไม่ต้องดำเนินการ หากมีข้อสงสัยโปรดสอบถามหน่วยงานผู้ส่ง",
+)
 RECEIVE_NUMBER_INVALID: Final = Problem(
     "receive_number_invalid",
     422,
@@ -95,6 +103,7 @@ ANNEX_TOO_LONG: Final = Problem(
 
 CATALOGUE: Final = (
     ACKNOWLEDGMENT_CONFLICT,
+    RECIPIENT_RECALLED,
     RECEIVE_NUMBER_INVALID,
     RECEIVE_DATE_INVALID,
     RECEIVE_TIME_INVALID,

@@ -83,5 +83,6 @@ def _row(recipient: Recipient) -> dict[str, object]:
 def _counts(matrix: Matrix) -> str:
     parts = [f"ทั้งหมด {matrix.recipients:,}", f"ส่งถึงแล้ว {matrix.handed_over_total:,}", f"ลงทะเบียนรับ {matrix.registered:,}"]
     parts += [f"ปฏิเสธ {matrix.rejected:,}"] if matrix.rejected else []
+    parts += [f"เรียกคืน {matrix.recalled:,}"] if matrix.recalled else []
     parts += [f"ส่งไม่ได้ {matrix.undeliverable:,}"] if matrix.undeliverable else []
     return "   ".join([*parts, f"ยังไม่ตอบ {matrix.outstanding:,}"])

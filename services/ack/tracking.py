@@ -93,7 +93,7 @@ def _figures(matrix: Matrix) -> tuple[Figure, ...]:
     def figure(key: str, th: str, en: str, count: int) -> Figure:
         return Figure(key, Words(th, en), to_thai(f"{count:,}"), round(100 * count / matrix.recipients, 2))
 
-    return (
+    figures = (
         figure("all", "ทั้งหมด", "recipients", matrix.recipients),
         figure("handed_over", "ส่งถึงแล้ว", "handed over", matrix.handed_over_total),
         figure("registered", "ลงทะเบียนรับแล้ว", "registered", matrix.registered),
@@ -101,6 +101,9 @@ def _figures(matrix: Matrix) -> tuple[Figure, ...]:
         figure("undeliverable", "ส่งไม่ได้", "undeliverable", matrix.undeliverable),
         figure("outstanding", "ยังไม่ตอบ", "outstanding", matrix.outstanding),
     )
+    if not matrix.recalled:
+        return figures
+    return (*figures[:-1], figure("recalled", "เรียกคืน", "recalled", matrix.recalled), figures[-1])
 
 
 def _relay(counts: Counts) -> str:

@@ -9,7 +9,7 @@ from services.ack.store.circulars import Circular, Counts
 
 
 class Progress(StrEnum):
-    """A circular is complete when every recipient has answered, and overdue when the deadline passed before."""
+    """A circular is complete when every recipient has answered or was recalled, and overdue when the deadline passed before."""
 
     OPEN = "open"
     COMPLETE = "complete"
@@ -25,6 +25,7 @@ class Matrix:
     handed_over_total: int
     registered: int
     rejected: int
+    recalled: int
     undeliverable: int
     outstanding: int
     overdue: int
@@ -38,7 +39,7 @@ def matrix_of(circular: Circular, counts: Counts, now: datetime) -> Matrix:
     by_state = {state: counts.by_state.get(state, 0) for state in State}
     by_state[State.AWAITING] += circular.recipient_count - sum(counts.by_state.values())
     answered = by_state[State.REGISTERED] + by_state[State.REJECTED]
-    outstanding = circular.recipient_count - answered
+    outstanding = circular.recipient_count - answered - by_state[State.RECALLED]
     passed = circular.deadline is not None and now > circular.deadline
     last = counts.last_hand_over_at
     return Matrix(
@@ -47,6 +48,7 @@ def matrix_of(circular: Circular, counts: Counts, now: datetime) -> Matrix:
         handed_over_total=counts.handed_over,
         registered=by_state[State.REGISTERED],
         rejected=by_state[State.REJECTED],
+        recalled=by_state[State.RECALLED],
         undeliverable=by_state[State.UNDELIVERABLE],
         outstanding=outstanding,
         overdue=outstanding if passed else 0,

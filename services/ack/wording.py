@@ -1,5 +1,6 @@
 """How states, stamps and reasons are put into words, in Thai with the English beside it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -26,8 +27,25 @@ STATES: Final = {
     State.HANDED_OVER: Words("ส่งถึงแล้ว", "handed over"),
     State.OPENED: Words("เปิดอ่านแล้ว", "opened"),
     State.RECEIVED: Words("ระบบรับแล้ว", "received"),
+    State.RECALLED: Words("เรียกคืน", "recalled"),
     State.REGISTERED: Words("ลงทะเบียนรับแล้ว", "registered"),
     State.REJECTED: Words("ปฏิเสธ", "rejected"),
+}
+
+# The fields of a letter that are often corrected or changed; any other is shown under its name.
+FIELDS: Final = {
+    "subject": Words("เรื่อง", "subject"),
+    "date": Words("วันที่", "date"),
+    "body": Words("ข้อความ", "text"),
+    "deadline": Words("กำหนดตอบรับ", "deadline"),
+    "attachments": Words("สิ่งที่ส่งมาด้วย", "attachments"),
+    "enclosures": Words("สิ่งที่ส่งมาด้วย", "enclosures"),
+    "references": Words("อ้างถึง", "references"),
+    "salutation": Words("คำขึ้นต้น", "salutation"),
+    "closing": Words("คำลงท้าย", "closing"),
+    "owner": Words("ส่วนราชการเจ้าของหนังสือ", "owner"),
+    "speed": Words("ชั้นความเร็ว", "speed"),
+    "secrecy": Words("ชั้นความลับ", "secrecy"),
 }
 
 REASONS: Final = {
@@ -72,6 +90,9 @@ def stamp(recipient: Recipient) -> tuple[str, str]:
         case State.REJECTED:
             day = f" {_day(recipient.recorded_at)}" if recipient.recorded_at else ""
             return f"ปฏิเสธ{day} {recipient.registrar_name or ''}".rstrip(), rejection(recipient)
+        case State.RECALLED:
+            day = f" {_day(recipient.recalled_at)}" if recipient.recalled_at else ""
+            return f"เรียกคืน{day}", recipient.recall_reason or ""
         case State.UNDELIVERABLE:
             return "ส่งไม่ได้", recipient.failure_reason or ""
         case State.AWAITING:
@@ -88,6 +109,11 @@ def rejection(recipient: Recipient) -> str:
         return ""
     reason = REASONS[RejectionReason(recipient.rejection_reason)].th
     return f"{reason}: {recipient.rejection_text}" if recipient.rejection_text else reason
+
+
+def fields(names: Iterable[str]) -> str:
+    """'เรื่อง, ข้อความ': the fields of a letter, each once."""
+    return ", ".join(dict.fromkeys(FIELDS[name].th if name in FIELDS else name for name in names))
 
 
 def moment(instant: datetime) -> str:

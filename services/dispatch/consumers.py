@@ -12,7 +12,17 @@ from services.dispatch.store import agencies, circulars, feed, transitions
 from services.dispatch.store.agencies import Reachability
 from services.dispatch.store.circulars import NewDelivery
 from services.dispatch.store.transitions import Deliveries, Locked, Move
-from shared.contracts.events import AgencySaved, CircularDispatched, FrozenRecipient, RecipientRegistered, RecipientRejected
+from services.dispatch.withdrawals import Withdrawals
+from shared.contracts.events import (
+    AgencySaved,
+    CircularDispatched,
+    CircularErratum,
+    CircularRecalled,
+    CircularSuperseded,
+    FrozenRecipient,
+    RecipientRegistered,
+    RecipientRejected,
+)
 from shared.contracts.topology import Lane
 from shared.ids import new_id
 from shared.inbox import EventHandler, Meta, Route, route
@@ -28,6 +38,7 @@ class Consumers:
     def __init__(self, signer: LinkSigner, deliveries: Deliveries, policy: Policy, *, email_secret_letters: bool) -> None:
         self._signer = signer
         self._deliveries = deliveries
+        self._withdrawals = Withdrawals(deliveries)
         self._policy = policy
         self._email_secret_letters = email_secret_letters
 
@@ -39,6 +50,9 @@ class Consumers:
             (
                 route(AgencySaved, self.agency_saved),
                 route(CircularDispatched, self.circular_dispatched),
+                route(CircularRecalled, self._withdrawals.recalled),
+                route(CircularSuperseded, self._withdrawals.superseded),
+                route(CircularErratum, self._withdrawals.corrected),
                 route(RecipientRegistered, self.acknowledged),
                 route(RecipientRejected, self.acknowledged),
             )
@@ -61,6 +75,7 @@ class Consumers:
         early = await circulars.early_acknowledgments(connection, recipient_ids)
         if early:
             await self._end_acknowledged(connection, early)
+        await self._withdrawals.chunk_came(connection, event.circular_id, recipient_ids)
 
     def _new_delivery(
         self, event: CircularDispatched, recipient: FrozenRecipient, lane: Lane, agency: Reachability | None, now: datetime

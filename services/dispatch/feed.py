@@ -23,7 +23,14 @@ class EventType(StrEnum):
     UNDELIVERABLE = "wian.delivery.undeliverable.v1"
     REGISTERED = "wian.recipient.registered.v1"
     REJECTED = "wian.recipient.rejected.v1"
+    STOPPED = "wian.delivery.stopped.v1"
+    RECALL_ORDERED = "wian.circular.recall_ordered.v1"
+    REPLACED = "wian.circular.replaced.v1"
+    CORRECTED = "wian.circular.corrected.v1"
     ARRIVED = "wian.letter.arrived.v1"
+    RECALLED = "wian.letter.recalled.v1"
+    SUPERSEDED = "wian.letter.superseded.v1"
+    ERRATUM = "wian.letter.erratum.v1"
 
     @property
     def kind(self) -> str:
@@ -60,8 +67,26 @@ CATALOGUE: Final = (
         EventType.REGISTERED, Scope.CIRCULARS_READ, "A recipient has registered the letter, with the number in `registration`."
     ),
     FeedType(EventType.REJECTED, Scope.CIRCULARS_READ, "A recipient has refused the letter, for the reason in `rejection`."),
+    FeedType(EventType.STOPPED, Scope.CIRCULARS_READ, "A recall has stopped a delivery before it was handed over."),
+    FeedType(EventType.RECALL_ORDERED, Scope.CIRCULARS_READ, "A circular of yours was recalled, for the reason in `recall`."),
+    FeedType(EventType.REPLACED, Scope.CIRCULARS_READ, "A circular of yours was superseded by the letter in `successor`."),
+    FeedType(EventType.CORRECTED, Scope.CIRCULARS_READ, "A note has corrected a circular of yours; `erratum` holds it."),
     FeedType(EventType.ARRIVED, Scope.DELIVERIES_READ, "A letter to you has come to the exchange, from `sender`."),
+    FeedType(
+        EventType.RECALLED,
+        Scope.DELIVERIES_READ,
+        "The sender has recalled a letter to you. If you had registered it, your record stands; otherwise do not act on it.",
+    ),
+    FeedType(
+        EventType.SUPERSEDED,
+        Scope.DELIVERIES_READ,
+        "A letter to you was superseded; `successor` names the new one and what changed, whether or not it goes to you too.",
+    ),
+    FeedType(EventType.ERRATUM, Scope.DELIVERIES_READ, "A note corrects a letter to you; `erratum` holds it."),
 )
+
+# Told to each recipient, and not to the sender.
+TO_RECIPIENTS: Final = frozenset({EventType.ARRIVED, EventType.RECALLED, EventType.SUPERSEDED, EventType.ERRATUM})
 
 OF_KIND: Final[Mapping[str, EventType]] = {event.kind: event for event in EventType}
 

@@ -26,6 +26,7 @@ from services.registry.api import (
     registers,
     reservations,
     templates,
+    withdrawals,
 )
 from services.registry.config import RegistrySettings
 from services.registry.consumers import event_handler
@@ -64,6 +65,7 @@ _ROUTERS: Final = (
     letters.router,
     intake.router,
     preflight.router,
+    withdrawals.router,
     attachments.router,
     books.router,
     received.router,

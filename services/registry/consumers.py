@@ -1,8 +1,9 @@
 """AMQP in: acknowledgments, from the queue of the registry's events."""
 
 from services.registry.bookkeeping import enter_acknowledged
+from services.registry.withdrawing import note_receipt
 from shared.broker import Handler
-from shared.contracts.events import RecipientRegistered
+from shared.contracts.events import RecipientRegistered, RecipientRejected
 from shared.contracts.topology import REGISTRY_EVENTS
 from shared.inbox import EventHandler, Meta, route
 from shared.postgres import Connection, Database
@@ -10,9 +11,11 @@ from shared.postgres import Connection, Database
 
 def event_handler(database: Database) -> Handler:
     """The handler of the queue `registry.events`."""
-    return EventHandler(database, consumer=REGISTRY_EVENTS, routes=dict([route(RecipientRegistered, acknowledged)]))
+    routes = dict((route(RecipientRegistered, acknowledged), route(RecipientRejected, note_receipt)))
+    return EventHandler(database, consumer=REGISTRY_EVENTS, routes=routes)
 
 
-async def acknowledged(connection: Connection, event: RecipientRegistered, _meta: Meta) -> None:
-    """Enter the letter into the receiving agency's book."""
+async def acknowledged(connection: Connection, event: RecipientRegistered, meta: Meta) -> None:
+    """Enter the letter into the receiving agency's book, and note that a recall comes too late for it."""
     await enter_acknowledged(connection, event)
+    await note_receipt(connection, event, meta)

@@ -12,7 +12,7 @@ import rfc8785
 import structlog
 from opentelemetry import metrics
 
-from services.registry import problems
+from services.registry import problems, withdrawing
 from services.registry.domain.agencies import Agency
 from services.registry.domain.letters import Attachment, Letter, LetterState
 from services.registry.domain.lists import ListHead
@@ -95,6 +95,7 @@ async def dispatch_letter(database: Database, order: Order, links: FileLinks, mo
         if not await circulars.claim_key(connection, order.agency_id, order.idempotency_key, order.sha256):
             return await _first_answer(connection, order)
         letter = await _registered_letter(connection, order)
+        await withdrawing.check_dispatchable(connection, letter.letter_id)
         await lists.lock_for_reading(connection, order.agency_id)
         list_head = await _list_of(connection, order, letter)
         # What must hold before anything is frozen is checked here: letter and lists stay as they are from now on.
@@ -106,6 +107,7 @@ async def dispatch_letter(database: Database, order: Order, links: FileLinks, mo
         await books.note_dispatched(connection, letter.letter_id, circular.circular_id, count, circular.dispatched_at)
         header = await _header(connection, circular, letter, links, count)
         await _tell(connection, header)
+        await withdrawing.announce_succession(connection, letter, circular.circular_id)
         answer = _answer(circular, letter, count, list_hash)
         await circulars.keep_answer(connection, order.agency_id, order.idempotency_key, answer)
     _dispatched.add(1)

@@ -3,7 +3,8 @@
 from uuid import UUID
 
 from services.registry.domain.letters import Letter
-from services.registry.store import circulars, letters
+from services.registry.problems.withdrawals import LETTER_TAKEN_BACK
+from services.registry.store import circulars, letters, withdrawals
 from services.registry.store.letters import StoredAttachment
 from shared import problems
 from shared.postgres import Connection
@@ -11,10 +12,12 @@ from shared.problems import ProblemError
 
 
 async def readable_letter(connection: Connection, letter_id: UUID, agency_id: UUID) -> Letter:
-    """The letter; another agency's is `not_found`, as if it were not there."""
+    """The letter; another agency's is `not_found`, as if it were not there, and one that was recalled before receipt is gone."""
     letter = await letters.get(connection, letter_id)
     if letter is None or not await _may_read(connection, letter, agency_id):
         raise ProblemError(problems.NOT_FOUND)
+    if letter.agency_id != agency_id and await withdrawals.is_taken_back(connection, letter_id, agency_id):
+        raise ProblemError(LETTER_TAKEN_BACK)
     return letter
 
 

@@ -158,6 +158,74 @@ class CircularDispatched(Event):
     recipients: tuple[FrozenRecipient, ...]
 
 
+class ToldRecipient(_Part):
+    """A recipient of a circular that is told what has become of it."""
+
+    recipient_id: UUID
+    agency_id: UUID
+
+
+class SupersededRecipient(ToldRecipient):
+    """The same; `addressed_again`: its agency is on the list of the letter that takes the old one's place."""
+
+    addressed_again: bool
+
+
+class FieldChange(_Part):
+    """A field in which two letters differ. Of a long or a secret one only the name is told."""
+
+    field: str
+    before: str | None
+    after: str | None
+
+
+class _Afterwards(Event):
+    """One chunk of what a sender has decided on its circular. Each chunk carries the whole header."""
+
+    circular_id: UUID
+    letter_id: UUID
+    sender_agency_id: UUID
+    number: str  # the letter's, as printed
+    chunk: int  # from 1
+    chunks: int
+
+
+class CircularRecalled(_Afterwards):
+    """A sender takes its circular back from these recipients, as far as they have not received it."""
+
+    TYPE: ClassVar[str] = "registry.circular.recalled.v1"
+
+    recall_id: UUID
+    reason: str  # empty when the letter is secret
+    recalled_at: datetime
+    recipients: tuple[ToldRecipient, ...]
+
+
+class CircularSuperseded(_Afterwards):
+    """Another letter has gone round that takes this one's place. Nothing is recalled by it."""
+
+    TYPE: ClassVar[str] = "registry.circular.superseded.v1"
+
+    successor_circular_id: UUID
+    successor_letter_id: UUID
+    successor_number: str
+    changes: tuple[FieldChange, ...]
+    superseded_at: datetime
+    recipients: tuple[SupersededRecipient, ...]
+
+
+class CircularErratum(_Afterwards):
+    """A note corrects a circular, whose content stays as it was frozen."""
+
+    TYPE: ClassVar[str] = "registry.circular.erratum.v1"
+
+    erratum: int  # from 1, in the order in which they were issued
+    text: str  # empty when the letter is secret
+    fields: tuple[str, ...]
+    issued_at: datetime
+    recipients: tuple[ToldRecipient, ...]
+
+
 class HandOver(_Part):
     delivery_id: UUID
     recipient_id: UUID
@@ -212,6 +280,22 @@ class DeliveriesUndeliverable(Event):
     items: tuple[Failure, ...]
 
 
+class Stop(_Part):
+    delivery_id: UUID
+    recipient_id: UUID
+    circular_id: UUID
+    recalled_at: datetime
+    attempts: int
+
+
+class DeliveriesRecalled(Event):
+    """Deliveries that a recall has stopped before anything was handed over."""
+
+    TYPE: ClassVar[str] = "dispatch.deliveries.recalled.v1"
+
+    items: tuple[Stop, ...]
+
+
 class RecipientRegistered(Event):
     """A recipient registered the letter: the receive number is known."""
 
@@ -245,9 +329,13 @@ class RecipientRejected(Event):
 EVENT_TYPES: Final[tuple[type[Event], ...]] = (
     AgencySaved,
     CircularDispatched,
+    CircularRecalled,
+    CircularSuperseded,
+    CircularErratum,
     DeliveriesHandedOver,
     DeliveriesBounced,
     DeliveriesUndeliverable,
+    DeliveriesRecalled,
     RecipientRegistered,
     RecipientRejected,
 )

@@ -8,8 +8,12 @@ from shared.contracts.events import (
     AgencySaved,
     Channel,
     CircularDispatched,
+    CircularErratum,
+    CircularRecalled,
+    CircularSuperseded,
     DeliveriesBounced,
     DeliveriesHandedOver,
+    DeliveriesRecalled,
     DeliveriesUndeliverable,
     RecipientRegistered,
     RecipientRejected,
@@ -58,15 +62,18 @@ DISPATCH_EVENTS: Final = "dispatch.events"
 ACK_EVENTS: Final = "ack.events"
 DEAD_LETTERS: Final = "dead-letters"
 
+# What a sender decides on a circular that has gone round.
+AFTERWARDS: Final = (CircularRecalled.TYPE, CircularSuperseded.TYPE, CircularErratum.TYPE)
+
 # The inbox has no lane: nothing is sent, the agency pulls.
 SENDING_CHANNELS: Final = (Channel.WEBHOOK, Channel.EMAIL)
 
 QUEUES: Final[tuple[Queue, ...]] = (
-    Queue(REGISTRY_EVENTS, Exchange.EVENTS, (RecipientRegistered.TYPE,)),
+    Queue(REGISTRY_EVENTS, Exchange.EVENTS, (RecipientRegistered.TYPE, RecipientRejected.TYPE)),
     Queue(
         DISPATCH_EVENTS,
         Exchange.EVENTS,
-        (AgencySaved.TYPE, CircularDispatched.TYPE, RecipientRegistered.TYPE, RecipientRejected.TYPE),
+        (AgencySaved.TYPE, CircularDispatched.TYPE, *AFTERWARDS, RecipientRegistered.TYPE, RecipientRejected.TYPE),
     ),
     Queue(
         ACK_EVENTS,
@@ -74,9 +81,11 @@ QUEUES: Final[tuple[Queue, ...]] = (
         (
             AgencySaved.TYPE,
             CircularDispatched.TYPE,
+            *AFTERWARDS,
             DeliveriesHandedOver.TYPE,
             DeliveriesBounced.TYPE,
             DeliveriesUndeliverable.TYPE,
+            DeliveriesRecalled.TYPE,
         ),
     ),
     *(

@@ -62,18 +62,22 @@ async def test_the_figures_add_up(ack: OpenAck) -> None:
             "handed_over": 3,
             "opened": 0,
             "received": 0,
+            "recalled": 0,
             "registered": 2,
             "rejected": 1,
         },
         "handed_over_total": 5,
         "registered": 2,
         "rejected": 1,
+        "recalled": 0,
         "outstanding": 6,
         "overdue": 0,
         "relay": {"duties": 2, "relayed": 1, "onward_recipients": 20},
         "dispatched_at": "2026-11-23T02:00:00Z",
         "last_hand_over_at": "2026-11-23T02:00:05Z",
         "seconds_to_last_hand_over": 5.0,
+        "superseded_by": None,
+        "errata": [],
     }
 
 

@@ -1,10 +1,9 @@
 """The fold of a recipient's events, under every order and number of arrivals."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ack.facts import (
@@ -13,12 +12,14 @@ from services.ack.facts import (
     Fact,
     HandedOver,
     Opened,
+    Recalled,
     Received,
     RecipientEvent,
     Registration,
     Rejection,
     RejectionReason,
     Relayed,
+    Stopped,
     Undeliverable,
 )
 from services.ack.fold import ANSWERED, RANK, State, answered, fold
@@ -29,12 +30,7 @@ START = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 
 identifiers = st.integers(1, 3).map(lambda number: UUID(int=number))
 moments = st.integers(0, 20).map(lambda minutes: START + timedelta(minutes=minutes))
-facts: st.SearchStrategy[Fact] = st.one_of(
-    st.builds(HandedOver, identifiers, st.sampled_from(Channel), st.sampled_from(HandOverGrade), st.integers(1, 3)),
-    st.builds(Undeliverable, identifiers, st.just("no channel is left"), st.just(""), st.integers(1, 3)),
-    st.builds(Bounced, identifiers, st.just("5.1.1"), st.just(""), st.integers(1, 3)),
-    st.just(Opened()),
-    st.just(Received()),
+answers: st.SearchStrategy[Registration | Rejection] = st.one_of(
     st.builds(
         Registration,
         st.integers(1, 99).map(str),
@@ -45,7 +41,17 @@ facts: st.SearchStrategy[Fact] = st.one_of(
         st.none(),
     ),
     st.builds(Rejection, st.sampled_from(RejectionReason), st.just(""), st.just("วิชัย"), st.none()),
+)
+facts: st.SearchStrategy[Fact] = st.one_of(
+    st.builds(HandedOver, identifiers, st.sampled_from(Channel), st.sampled_from(HandOverGrade), st.integers(1, 3)),
+    st.builds(Undeliverable, identifiers, st.just("no channel is left"), st.just(""), st.integers(1, 3)),
+    st.builds(Bounced, identifiers, st.just("5.1.1"), st.just(""), st.integers(1, 3)),
+    st.just(Opened()),
+    st.just(Received()),
+    answers,
     st.builds(Relayed, identifiers, st.integers(1, 50)),
+    st.builds(Recalled, identifiers, st.sampled_from(["ส่งผิดหน่วยงาน", "ซ้ำ"])),
+    st.builds(Stopped, identifiers, st.integers(0, 3)),
 )
 events = st.builds(
     RecipientEvent, st.uuids(), st.just(RECIPIENT), moments, moments, st.just("test"), facts, st.sampled_from([None, *Door])
@@ -83,12 +89,20 @@ def test_a_hand_over_is_never_an_acknowledgment(log: list[RecipientEvent]) -> No
     assert fold(unanswered).state not in ANSWERED
 
 
-@given(logs, events)
-def test_an_answer_on_top_of_a_state_is_what_the_whole_log_says(log: list[RecipientEvent], answer: RecipientEvent) -> None:
-    assume(isinstance(answer.fact, Registration | Rejection))
-    assert isinstance(answer.fact, Registration | Rejection)
-    latest = replace(answer, recorded_at=START + timedelta(days=1))
-    assert answered(fold(log), answer.fact, latest.recorded_at) == fold([*log, latest])
+@given(logs)
+def test_a_recall_counts_for_whoever_has_not_answered_and_is_told_to_all(log: list[RecipientEvent]) -> None:
+    folded = fold(log)
+    recalls = [event for event in log if isinstance(event.fact, Recalled)]
+    assert (folded.state is State.RECALLED) == (bool(recalls) and folded.acknowledgment is None)
+    assert (folded.recalled_at is not None) == (folded.recall_reason is not None) == bool(recalls)
+
+
+@given(logs, answers)
+def test_an_answer_on_top_of_a_state_is_what_the_whole_log_says(
+    log: list[RecipientEvent], answer: Registration | Rejection
+) -> None:
+    latest = RecipientEvent(UUID(int=1), RECIPIENT, START, START + timedelta(days=1), "test", answer)
+    assert answered(fold(log), answer, latest.recorded_at) == fold([*log, latest])
 
 
 def test_every_state_has_a_rank() -> None:

@@ -47,6 +47,7 @@ REJECTED: dict[str, Any] = {
         (REJECTED, ("ปฏิเสธ ๒๔ พ.ย. ๖๙ วิชัย", "ส่งผิดหน่วยงาน")),
         (REJECTED | {"rejection_text": "ไม่ใช่เรา"}, ("ปฏิเสธ ๒๔ พ.ย. ๖๙ วิชัย", "ส่งผิดหน่วยงาน: ไม่ใช่เรา")),
         ({"state": State.UNDELIVERABLE, "failure_reason": "no channel is left"}, ("ส่งไม่ได้", "no channel is left")),
+        ({"state": State.RECALLED, "recalled_at": NOW, "recall_reason": "ส่งผิด"}, ("เรียกคืน ๒๓ พ.ย. ๖๙", "ส่งผิด")),
         ({"state": State.HANDED_OVER, "handed_over_at": NOW}, ("ส่งถึงแล้ว ๒๓ พ.ย. ๖๙", "ยังไม่ลงทะเบียนรับ")),
         (
             {"state": State.HANDED_OVER, "handed_over_at": NOW, "hand_over_channel": "email"},
@@ -70,11 +71,11 @@ def test_every_state_channel_reason_and_class_has_words() -> None:
 
 def test_the_foot_of_the_annex_counts_everybody() -> None:
     sent = Circular(UUID(int=1), UUID(int=2), "จังหวัด", "Province", letter(), SENT_AT, None, 1200)
-    by_state = {State.REGISTERED: 1000, State.REJECTED: 1, State.UNDELIVERABLE: 2, State.HANDED_OVER: 90}
+    by_state = {State.REGISTERED: 1000, State.REJECTED: 1, State.UNDELIVERABLE: 2, State.RECALLED: 9, State.HANDED_OVER: 90}
     matrix = matrix_of(sent, Counts(by_state, 1090, NOW, 3, 1, 12), NOW)
     assert matrix.progress is Progress.OPEN
     data = sheet.sheet_data(sheet.Annex(sent, matrix, [recipient()] * 34, NOW))
-    counted = "ทั้งหมด ๑,๒๐๐   ส่งถึงแล้ว ๑,๐๙๐   ลงทะเบียนรับ ๑,๐๐๐   ปฏิเสธ ๑   ส่งไม่ได้ ๒   ยังไม่ตอบ ๑๙๙"
+    counted = "ทั้งหมด ๑,๒๐๐   ส่งถึงแล้ว ๑,๐๙๐   ลงทะเบียนรับ ๑,๐๐๐   ปฏิเสธ ๑   เรียกคืน ๙   ส่งไม่ได้ ๒   ยังไม่ตอบ ๑๙๐"
     assert data["counts"] == counted
     assert data["printed"] == "พิมพ์เมื่อ ๒๓ พฤศจิกายน ๒๕๖๙ ๑๑.๓๐ น."
     pages = data["pages"]

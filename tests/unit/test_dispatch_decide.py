@@ -15,10 +15,12 @@ from services.dispatch.delivery.decide import (
     Again,
     HandedOver,
     LostLease,
+    Recalled,
     Standing,
     Take,
     Transition,
     Undeliverable,
+    bounced,
     decide,
     first_step,
     lease_lost,
@@ -198,6 +200,12 @@ def test_an_acknowledged_delivery_is_never_tried_again(outcome: Outcome) -> None
     expected = HandedOver(Channel.WEBHOOK, HandOverGrade.BLIND, earlier)
     assert decide(outcome, standing(acknowledged_at=earlier), POLICY, NOW, 0.5) == expected
     assert lease_lost(standing(acknowledged_at=earlier), POLICY, NOW) == expected
+
+
+def test_a_mail_that_comes_back_after_its_recall_takes_no_further_way() -> None:
+    recalled = replace(standing(Channel.EMAIL), recalled_at=NOW)
+    assert bounced(recalled, POLICY, NOW) == Recalled(NOW)
+    assert isinstance(bounced(standing(Channel.EMAIL), POLICY, NOW), Take)
 
 
 def test_an_acknowledgment_does_not_weaken_what_the_endpoint_has_confirmed() -> None:

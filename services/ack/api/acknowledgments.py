@@ -49,4 +49,4 @@ async def read_recipient(recipient_id: UUID, caller: RecipientReader, ack: Ack) 
         if recipient is None or recipient.agency_id != agency_id:
             raise ProblemError(common.NOT_FOUND)
         circular = await circulars.get(connection, recipient.circular_id)
-    return OwnRecipientOut.own(recipient, circular.deadline if circular else None, ack.now())
+    return OwnRecipientOut.own(recipient, circular, ack.now())

@@ -1,7 +1,7 @@
 """Bodies of requests and answers."""
 
 from datetime import date, datetime, time
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
@@ -124,6 +124,9 @@ class RecipientOut(BaseModel):
     relay_duty: bool
     relayed_circular_id: UUID | None
     onward_recipients: int
+    recalled_at: datetime | None = Field(description="When the sender recalled the letter; an answer from before stands.")
+    recall_reason: str | None
+    stopped_at: datetime | None = Field(description="When a delivery was stopped by a recall before it was handed over.")
     late: bool = Field(description="Answered after the deadline, or not answered and the deadline has passed.")
 
     @classmethod
@@ -174,17 +177,53 @@ class AcknowledgmentOut(BaseModel):
         )
 
 
-class OwnRecipientOut(RecipientOut):
+class SuccessorOut(BaseModel):
+    """The letter that took a circular's place; `fields` are those in which it differs."""
+
+    circular_id: UUID
+    letter_id: UUID
+    number: str
+    fields: list[str]
+    superseded_at: datetime
+
+
+class ErratumOut(BaseModel):
+    """A note that corrects a letter. Of a secret letter the text is read at `GET /v1/letters/{letter_id}/errata`."""
+
+    number: int
+    text: str
+    fields: list[str]
+    issued_at: datetime
+
+
+class DecidedOut(BaseModel):
+    """What the sender has decided on a circular since it went round."""
+
+    superseded_by: SuccessorOut | None
+    errata: list[ErratumOut]
+
+
+def _decided(circular: Circular | None) -> dict[str, Any]:
+    if circular is None:
+        return {"superseded_by": None, "errata": []}
+    return {
+        "superseded_by": circular.successor and SuccessorOut.model_validate(circular.successor, from_attributes=True),
+        "errata": [ErratumOut.model_validate(one, from_attributes=True) for one in circular.errata],
+    }
+
+
+class OwnRecipientOut(RecipientOut, DecidedOut):
     """A recipient's own row, with the circular and its deadline."""
 
     circular_id: UUID
     deadline: datetime | None
 
     @classmethod
-    def own(cls, recipient: Recipient, deadline: datetime | None, now: datetime) -> Self:
+    def own(cls, recipient: Recipient, circular: Circular | None, now: datetime) -> Self:
         """The row as its agency sees it."""
+        deadline = circular.deadline if circular else None
         row = RecipientOut.of(recipient, deadline, now)
-        return cls(**dict(row), circular_id=recipient.circular_id, deadline=deadline)
+        return cls(**dict(row), circular_id=recipient.circular_id, deadline=deadline, **_decided(circular))
 
 
 class RelayOut(BaseModel):
@@ -195,7 +234,7 @@ class RelayOut(BaseModel):
     onward_recipients: int
 
 
-class CircularOut(BaseModel):
+class CircularOut(DecidedOut):
     """A circular in figures."""
 
     circular_id: UUID
@@ -210,7 +249,8 @@ class CircularOut(BaseModel):
     handed_over_total: int = Field(description="Ever handed over, with those that have answered since.")
     registered: int
     rejected: int
-    outstanding: int = Field(description="Neither registered nor rejected.")
+    recalled: int = Field(description="Taken back before they had answered.")
+    outstanding: int = Field(description="Neither registered, rejected nor recalled.")
     overdue: int = Field(description="Outstanding, and the deadline has passed.")
     relay: RelayOut
     dispatched_at: datetime
@@ -233,12 +273,14 @@ class CircularOut(BaseModel):
             handed_over_total=matrix.handed_over_total,
             registered=matrix.registered,
             rejected=matrix.rejected,
+            recalled=matrix.recalled,
             outstanding=matrix.outstanding,
             overdue=matrix.overdue,
             relay=RelayOut(duties=counts.relay_duties, relayed=counts.relayed, onward_recipients=counts.onward_recipients),
             dispatched_at=circular.dispatched_at,
             last_hand_over_at=matrix.last_hand_over_at,
             seconds_to_last_hand_over=matrix.seconds_to_last_hand_over,
+            **_decided(circular),
         )
 
 

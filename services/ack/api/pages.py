@@ -14,7 +14,7 @@ from services.ack.acknowledging import Caller, acknowledge, under_way
 from services.ack.api.dependencies import Ack, read_link
 from services.ack.decide import Draft, RegistrationDraft, RejectionDraft
 from services.ack.facts import Door
-from services.ack.fold import ANSWERED
+from services.ack.fold import ANSWERED, State
 from services.ack.pages import render
 from services.ack.resources import Resources
 from services.ack.store import circulars, recipients
@@ -139,6 +139,7 @@ def _shown(ack: Resources, link: str, circular: Circular, recipient: Recipient, 
         "letter": letter,
         "recipient": recipient,
         "answered": answered,
+        "taken_back": recipient.state is State.RECALLED,
         "stamp": wording.stamp(recipient),
         "rejection": wording.rejection(recipient),
         "withheld": letter.secrecy is not Secrecy.NORMAL,

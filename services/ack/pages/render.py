@@ -41,6 +41,7 @@ def _environment() -> Environment:
         english_date=english_date,
         clock=clock,
         moment=wording.moment,
+        fields=wording.fields,
         file_size=file_size,
     )
     return environment

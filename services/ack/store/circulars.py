@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.ack.fold import State
 from shared.contracts.events import CircularDispatched, LetterSummary
-from shared.postgres import Connection
+from shared.postgres import Connection, Row
 
 INSERT: Final = """
 INSERT INTO circulars (circular_id, sender_agency_id, sender_name_th, sender_name_en, letter, dispatched_at, deadline,
@@ -16,8 +16,14 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (circular_id) DO NOTHING
 """
 
 GET: Final = """
-SELECT circular_id, sender_agency_id, sender_name_th, sender_name_en, letter, dispatched_at, deadline, recipient_count
-FROM circulars WHERE circular_id = $1
+SELECT c.circular_id, c.sender_agency_id, c.sender_name_th, c.sender_name_en, c.letter, c.dispatched_at, c.deadline,
+    c.recipient_count, s.successor_circular_id, s.successor_letter_id, s.successor_number, s.fields AS successor_fields,
+    s.superseded_at, (
+        SELECT jsonb_agg(jsonb_build_object('number', e.number, 'text', e.text, 'fields', e.fields, 'issued_at', e.issued_at)
+            ORDER BY e.number)
+        FROM errata e WHERE e.circular_id = c.circular_id
+    ) AS errata
+FROM circulars c LEFT JOIN successions s ON s.circular_id = c.circular_id WHERE c.circular_id = $1
 """
 
 MATRIX: Final = """
@@ -29,8 +35,29 @@ FROM recipients WHERE circular_id = $1 GROUP BY state
 
 
 @dataclass(frozen=True, slots=True)
+class Successor:
+    """The letter that took a circular's place, and the fields in which it differs."""
+
+    circular_id: UUID
+    letter_id: UUID
+    number: str
+    fields: tuple[str, ...]
+    superseded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Erratum:
+    """A note that corrects a circular; its text is empty when the letter is secret."""
+
+    number: int
+    text: str
+    fields: tuple[str, ...]
+    issued_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Circular:
-    """A dispatched circular."""
+    """A dispatched circular, and what its sender has decided on it since."""
 
     circular_id: UUID
     sender_agency_id: UUID
@@ -40,6 +67,8 @@ class Circular:
     dispatched_at: datetime
     deadline: datetime | None
     recipient_count: int
+    successor: Successor | None = None
+    errata: tuple[Erratum, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +113,23 @@ async def get(connection: Connection, circular_id: UUID) -> Circular | None:
         row["dispatched_at"],
         row["deadline"],
         row["recipient_count"],
+        _successor(row),
+        tuple(
+            Erratum(one["number"], one["text"], tuple(one["fields"]), datetime.fromisoformat(one["issued_at"]))
+            for one in row["errata"] or ()
+        ),
+    )
+
+
+def _successor(row: Row) -> Successor | None:
+    if row["successor_circular_id"] is None:
+        return None
+    return Successor(
+        row["successor_circular_id"],
+        row["successor_letter_id"],
+        row["successor_number"],
+        tuple(row["successor_fields"]),
+        row["superseded_at"],
     )
 
 

@@ -12,12 +12,14 @@ from services.ack.facts import (
     Fact,
     HandedOver,
     Opened,
+    Recalled,
     Received,
     RecipientEvent,
     Registration,
     Rejection,
     RejectionReason,
     Relayed,
+    Stopped,
     Undeliverable,
 )
 from shared.contracts.events import Channel, HandOverGrade
@@ -89,6 +91,10 @@ def _written(fact: Fact) -> tuple[str, str | None, str | None, Mapping[str, obje
             return "rejected", None, None, _rejection_data(fact)
         case Relayed():
             return "relayed", None, None, {"circular_id": str(fact.circular_id), "recipients": fact.recipients}
+        case Recalled():
+            return "recalled", None, None, {"recall_id": str(fact.recall_id), "reason": fact.reason}
+        case Stopped():
+            return "stopped", None, None, {"delivery_id": str(fact.delivery_id), "attempts": fact.attempts}
         case _:
             assert_never(fact)
 
@@ -146,5 +152,9 @@ def _read(kind: str, channel: str | None, grade: str | None, data: dict[str, Any
             return Rejection(reason, data["text"], data["registrar_name"], data["registrar_position"])
         case "relayed":
             return Relayed(UUID(data["circular_id"]), data["recipients"])
+        case "recalled":
+            return Recalled(UUID(data["recall_id"]), data["reason"])
+        case "stopped":
+            return Stopped(UUID(data["delivery_id"]), data["attempts"])
         case _:
             raise ValueError(f"unknown type of event: {kind}")

@@ -33,7 +33,7 @@ LOCK_EARLY: Final = "SELECT pg_advisory_xact_lock(x'61636b'::int)"
 LOCK_ONE: Final = """
 SELECT r.recipient_id, r.circular_id, r.agency_id, r.state, r.receive_number, r.receive_date, r.receive_time,
     r.registrar_name, r.registrar_position, r.unit, r.rejection_reason, r.rejection_text, r.recorded_at,
-    (c.letter ->> 'date')::date AS letter_date, (c.letter ->> 'letter_id')::uuid AS letter_id
+    r.recalled_at, r.recall_reason, (c.letter ->> 'date')::date AS letter_date, (c.letter ->> 'letter_id')::uuid AS letter_id
 FROM recipients r JOIN circulars c ON c.circular_id = r.circular_id WHERE r.recipient_id = $1 FOR UPDATE OF r
 """
 
@@ -52,19 +52,21 @@ UPDATE recipients SET state = s.state, delivery_id = s.delivery_id, handed_over_
     receive_date = s.receive_date, receive_time = s.receive_time, registrar_name = s.registrar_name,
     registrar_position = s.registrar_position, unit = s.unit, rejection_reason = s.rejection_reason,
     rejection_text = s.rejection_text, recorded_at = s.recorded_at, relayed_circular_id = s.relayed_circular_id,
-    onward_recipients = s.onward_recipients
+    onward_recipients = s.onward_recipients, recalled_at = s.recalled_at, recall_reason = s.recall_reason,
+    stopped_at = s.stopped_at
 FROM jsonb_to_recordset($1) AS s (recipient_id uuid, state text, delivery_id uuid, handed_over_at timestamptz,
     hand_over_channel text, hand_over_grade text, failure_reason text, failure_detail text, receive_number text,
     receive_number_normalised text, receive_date date, receive_time time, registrar_name text, registrar_position text,
     unit text, rejection_reason text, rejection_text text, recorded_at timestamptz, relayed_circular_id uuid,
-    onward_recipients bigint)
+    onward_recipients bigint, recalled_at timestamptz, recall_reason text, stopped_at timestamptz)
 WHERE recipients.recipient_id = s.recipient_id
 """
 
 _COLUMNS: Final = """r.recipient_id, r.circular_id, r.position, r.agency_id, a.code AS agency_code, a.name_th AS agency_name_th,
     r.title, r.relay_duty, r.state, r.handed_over_at, r.hand_over_channel, r.hand_over_grade, r.failure_reason,
     r.failure_detail, r.receive_number, r.receive_date, r.receive_time, r.registrar_name, r.registrar_position, r.unit,
-    r.rejection_reason, r.rejection_text, r.recorded_at, r.relayed_circular_id, r.onward_recipients"""
+    r.rejection_reason, r.rejection_text, r.recorded_at, r.relayed_circular_id, r.onward_recipients, r.recalled_at,
+    r.recall_reason, r.stopped_at"""
 
 GET: Final = f"""
 SELECT {_COLUMNS} FROM recipients r LEFT JOIN agencies a ON a.agency_id = r.agency_id WHERE r.recipient_id = $1
@@ -117,10 +119,13 @@ class Recipient:
     recorded_at: datetime | None
     relayed_circular_id: UUID | None
     onward_recipients: int
+    recalled_at: datetime | None
+    recall_reason: str | None
+    stopped_at: datetime | None
 
     def is_late(self, deadline: datetime | None, now: datetime) -> bool:
-        """Whether the answer came, or is still to come, after the deadline; a tie is in time."""
-        return deadline is not None and (self.recorded_at or now) > deadline
+        """Whether the answer came, or is still to come, after the deadline; a tie is in time, and of a recall none is due."""
+        return deadline is not None and self.state is not State.RECALLED and (self.recorded_at or now) > deadline
 
 
 async def insert_many(connection: Connection, circular_id: UUID, recipients: Sequence[FrozenRecipient]) -> list[UUID]:
@@ -153,11 +158,17 @@ async def wait_for_early_events(connection: Connection) -> None:
 
 
 async def lock(connection: Connection, recipient_id: UUID) -> Locked | None:
-    """Lock one recipient until the transaction ends. Of its state only the rank and the answer are read."""
+    """Lock one recipient until the transaction ends. Of its state only the rank, the answer and the recall are read."""
     row = await connection.fetchrow(LOCK_ONE, recipient_id)
     if row is None:
         return None
-    current = RecipientState(state=State(row["state"]), acknowledgment=_acknowledgment(row), recorded_at=row["recorded_at"])
+    current = RecipientState(
+        state=State(row["state"]),
+        acknowledgment=_acknowledgment(row),
+        recorded_at=row["recorded_at"],
+        recalled_at=row["recalled_at"],
+        recall_reason=row["recall_reason"],
+    )
     return Locked(row["recipient_id"], row["circular_id"], row["agency_id"], row["letter_date"], row["letter_id"], current)
 
 
@@ -208,6 +219,9 @@ def _summary(recipient_id: UUID, state: RecipientState) -> dict[str, Any]:
         "recorded_at": _moment(state.recorded_at),
         "relayed_circular_id": _text(state.relayed_circular_id),
         "onward_recipients": state.onward_recipients,
+        "recalled_at": _moment(state.recalled_at),
+        "recall_reason": state.recall_reason,
+        "stopped_at": _moment(state.stopped_at),
     }
     return summary | _answer(state)
 

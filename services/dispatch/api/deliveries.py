@@ -64,6 +64,10 @@ class DeliveryOut(BaseModel):
         description="When the last mail came back that had counted as handed over; the letter then went on to the inbox."
     )
     bounce_reason: str | None
+    recalled_at: datetime | None = Field(
+        description="When you recalled the letter from this recipient, whose registry had not answered. What had been handed over "
+        "stays `handed_over`; all else is `recalled`, also what was being sent, whose attempt stays in the log."
+    )
 
 
 class AttemptOut(BaseModel):
@@ -219,6 +223,7 @@ def _show(delivery: StoredDelivery, cause: CauseOut | None = None) -> DeliveryOu
         hand_over_grade=delivery.hand_over_grade,
         failure=failure,
         acknowledged_at=delivery.acknowledged_at,
+        recalled_at=delivery.recalled_at,
         bounced_at=delivery.bounced_at,
         bounce_reason=delivery.bounce_reason,
     )

@@ -63,13 +63,46 @@ class BounceOut(BaseModel):
     reason: str
 
 
+class RecallOut(BaseModel):
+    """Why a letter was taken back; empty when the letter is secret."""
+
+    recall_id: UUID
+    reason: str
+
+
+class ChangeOut(BaseModel):
+    """A field that changed. The values of long fields and of secret letters are not told."""
+
+    field: str
+    before: str | None = None
+    after: str | None = None
+
+
+class SuccessorOut(BaseModel):
+    """The letter that takes the old one's place; `addressed_again`: it goes to you too."""
+
+    circular_id: UUID
+    letter_id: UUID
+    number: str
+    addressed_again: bool | None = None
+    changes: list[ChangeOut]
+
+
+class ErratumOut(BaseModel):
+    """A note that corrects a letter; its text is empty when the letter is secret."""
+
+    number: int
+    text: str
+    fields: list[str]
+
+
 class EventData(BaseModel):
     """Which letter, and what is particular to the type; what does not belong to a type is left out."""
 
     circular_id: UUID
     letter_id: UUID
     number: str = Field(description="The letter's number as printed.")
-    recipient: EventRecipient | None = Field(default=None, description="All but `wian.circular.dispatched.v1`.")
+    recipient: EventRecipient | None = Field(default=None, description="All but the types `wian.circular.…`.")
     recipient_count: int | None = Field(default=None, description="`wian.circular.dispatched.v1`")
     sender: SenderOut | None = Field(default=None, description="`wian.letter.arrived.v1`")
     deadline: datetime | None = Field(default=None, description="`wian.letter.arrived.v1`, when the letter has one.")
@@ -78,6 +111,11 @@ class EventData(BaseModel):
     failure: FailureOut | None = Field(default=None, description="`wian.delivery.undeliverable.v1`")
     registration: RegistrationOut | None = Field(default=None, description="`wian.recipient.registered.v1`")
     rejection: RejectionOut | None = Field(default=None, description="`wian.recipient.rejected.v1`")
+    recall: RecallOut | None = Field(default=None, description="`wian.letter.recalled.v1`, `wian.circular.recall_ordered.v1`")
+    successor: SuccessorOut | None = Field(
+        default=None, description="`wian.letter.superseded.v1`, `wian.circular.replaced.v1`: the new letter and what changed."
+    )
+    erratum: ErratumOut | None = Field(default=None, description="`wian.letter.erratum.v1`, `wian.circular.corrected.v1`")
 
 
 class EventOut(BaseModel):
@@ -153,6 +191,14 @@ def _show(told: Told, circular: CircularContent, recipients: Mapping[UUID, FeedR
     match told.event:
         case EventType.DISPATCHED:
             data.recipient_count = told.data["recipient_count"]
+        case EventType.STOPPED:
+            pass
+        case EventType.RECALLED | EventType.RECALL_ORDERED:
+            data.recall = RecallOut.model_validate(told.data)
+        case EventType.SUPERSEDED | EventType.REPLACED:
+            data.successor = SuccessorOut.model_validate(told.data)
+        case EventType.ERRATUM | EventType.CORRECTED:
+            data.erratum = ErratumOut.model_validate(told.data)
         case EventType.ARRIVED:
             data.deadline = circular.deadline
             data.sender = SenderOut(

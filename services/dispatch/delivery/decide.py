@@ -35,6 +35,7 @@ class Standing:
     deadline: datetime | None
     acknowledged_at: datetime | None
     lost_leases: int = 0
+    recalled_at: datetime | None = None
 
     def step_is_over(self, now: datetime) -> bool:
         return self.step_until is not None and now >= self.step_until
@@ -84,7 +85,14 @@ class Undeliverable:
     at: datetime
 
 
-Transition = HandedOver | Again | LostLease | Take | Undeliverable
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """An end: the sender has taken the letter back before it was handed over."""
+
+    at: datetime
+
+
+Transition = HandedOver | Again | LostLease | Take | Undeliverable | Recalled
 
 
 def decide(outcome: Outcome, standing: Standing, policy: Policy, now: datetime, dice: float) -> Transition:
@@ -133,9 +141,14 @@ def pulled(now: datetime) -> HandedOver:
 
 
 def bounced(standing: Standing, policy: Policy, now: datetime) -> Transition | None:
-    """What follows when a mail that counted as handed over came back: the next channel. None: the letter is there all the same."""
+    """What follows when a mail that counted as handed over came back: the next channel. None: the letter is there all the same.
+
+    A letter that was recalled meanwhile takes no further way.
+    """
     if standing.acknowledged_at is not None:
         return None
+    if standing.recalled_at is not None:
+        return Recalled(standing.recalled_at)
     return _descend(standing, policy, now, "the mail came back")
 
 

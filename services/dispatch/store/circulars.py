@@ -66,6 +66,9 @@ WHERE a.recipient_id = ANY($1::uuid[]) AND d.acknowledged_at IS NULL
 """
 
 
+KNOWN_RECIPIENTS: Final = "SELECT recipient_id FROM deliveries WHERE recipient_id = ANY($1::uuid[])"
+
+
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
     """A recipient that is to get the letter; `step_until` is the end of the step on `channel`."""
@@ -125,6 +128,16 @@ async def add_acknowledgment(connection: Connection, circular_id: UUID, recipien
     """Remember an acknowledgment, whether or not its delivery has come here yet."""
     await connection.execute(LOCK_FOR_ACKNOWLEDGMENT, circular_id)
     await connection.execute(ADD_ACKNOWLEDGMENT, recipient_id, at)
+
+
+async def wait_for_chunk(connection: Connection, circular_id: UUID) -> None:
+    """Wait for a chunk of the circular that is being stored; the next one waits for this transaction."""
+    await connection.execute(LOCK_FOR_ACKNOWLEDGMENT, circular_id)
+
+
+async def known_recipients(connection: Connection, recipient_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the recipients that have a delivery."""
+    return {row["recipient_id"] for row in await connection.fetch(KNOWN_RECIPIENTS, list(recipient_ids))}
 
 
 async def early_acknowledgments(connection: Connection, recipient_ids: Sequence[UUID]) -> dict[UUID, datetime]:

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from services.dispatch.delivery.decide import HandedOver, Transition, Undeliverable
-from services.dispatch.feed import OF_KIND, EventType
+from services.dispatch.delivery.decide import HandedOver, Recalled, Transition, Undeliverable
+from services.dispatch.feed import OF_KIND, TO_RECIPIENTS, EventType
 from shared.contracts.events import Channel, CircularDispatched, HandOverGrade, RecipientRegistered, RecipientRejected
 from shared.postgres import Connection
 
@@ -184,6 +184,8 @@ def of_transition(transition: Transition, sender_agency_id: UUID, circular_id: U
         case Undeliverable(reason, detail, at):
             data = {"reason": reason, "detail": detail}
             return Entry(EventType.UNDELIVERABLE, sender_agency_id, circular_id, recipient_id, at, data=data)
+        case Recalled(at):
+            return Entry(EventType.STOPPED, sender_agency_id, circular_id, recipient_id, at)
         case _:
             return None
 
@@ -192,7 +194,7 @@ async def add(connection: Connection, entries: Iterable[Entry]) -> None:
     """Write what is to be told, in the transaction of the change: one row for what differs in recipient and time alone."""
     alike: dict[tuple[EventType, UUID, UUID | None, Channel | None, HandOverGrade | None], list[Entry]] = {}
     for entry in entries:
-        reader = None if entry.event is EventType.ARRIVED else entry.agency_id
+        reader = None if entry.event in TO_RECIPIENTS else entry.agency_id
         alike.setdefault((entry.event, entry.circular_id, reader, entry.channel, entry.grade), []).append(entry)
     if not alike:
         return
@@ -206,7 +208,7 @@ async def add(connection: Connection, entries: Iterable[Entry]) -> None:
                 channel,
                 grade,
                 len(told),
-                [entry.agency_id for entry in told] if event is EventType.ARRIVED else None,
+                [entry.agency_id for entry in told] if event in TO_RECIPIENTS else None,
                 [entry.recipient_id for entry in told],
                 [entry.occurred_at for entry in told],
                 [entry.data for entry in told if entry.data is not None],

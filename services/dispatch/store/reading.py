@@ -12,27 +12,31 @@ from shared.postgres import Connection, Row
 
 INBOX: Final = """
 SELECT delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link, state, channel,
-    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason
+    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason,
+    recalled_at
 FROM deliveries
-WHERE agency_id = $1 AND acknowledged_at IS NULL AND state <> 'recalled' AND ($2::uuid IS NULL OR delivery_id > $2)
+WHERE agency_id = $1 AND acknowledged_at IS NULL AND recalled_at IS NULL AND ($2::uuid IS NULL OR delivery_id > $2)
 ORDER BY delivery_id LIMIT $3
 """
 
 GET: Final = """
 SELECT delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link, state, channel,
-    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason
+    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason,
+    recalled_at
 FROM deliveries WHERE delivery_id = $1
 """
 
 GET_MANY: Final = """
 SELECT delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link, state, channel,
-    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason
+    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason,
+    recalled_at
 FROM deliveries WHERE delivery_id = ANY($1::uuid[])
 """
 
 OF_CIRCULAR: Final = """
 SELECT delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link, state, channel,
-    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason
+    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason,
+    recalled_at
 FROM deliveries
 WHERE circular_id = $1 AND ($2::bigint IS NULL OR (position, delivery_id) > ($2, $3::uuid))
 ORDER BY position, delivery_id LIMIT $4
@@ -61,6 +65,7 @@ class StoredDelivery:
     acknowledged_at: datetime | None
     bounced_at: datetime | None
     bounce_reason: str | None
+    recalled_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,7 @@ def delivery_of(row: Row) -> StoredDelivery:
         acknowledged_at=row["acknowledged_at"],
         bounced_at=row["bounced_at"],
         bounce_reason=row["bounce_reason"],
+        recalled_at=row["recalled_at"],
     )
 
 

@@ -7,14 +7,23 @@ from typing import Final, assert_never
 from uuid import UUID
 
 from services.dispatch import ladder
-from services.dispatch.delivery.decide import Again, HandedOver, LostLease, Standing, Take, Transition, Undeliverable
+from services.dispatch.delivery.decide import Again, HandedOver, LostLease, Recalled, Standing, Take, Transition, Undeliverable
 from services.dispatch.delivery.jobs import Sent
 from services.dispatch.delivery.send import outcome_name
 from services.dispatch.outcomes import was_tried
 from services.dispatch.store import feed
 from shared import outbox
 from shared.contracts.envelope import Event
-from shared.contracts.events import Channel, DeliveriesHandedOver, DeliveriesUndeliverable, Failure, HandOver, Secrecy
+from shared.contracts.events import (
+    Channel,
+    DeliveriesHandedOver,
+    DeliveriesRecalled,
+    DeliveriesUndeliverable,
+    Failure,
+    HandOver,
+    Secrecy,
+    Stop,
+)
 from shared.contracts.topology import Lane
 from shared.postgres import Connection, Row
 
@@ -22,7 +31,7 @@ ITEMS_PER_EVENT: Final = 500
 
 STANDING: Final = """
 SELECT d.delivery_id, d.recipient_id, d.circular_id, c.sender_agency_id, d.agency_id, d.state, d.lease_token, d.lane, d.channel,
-    d.step_until, d.channel_attempts, d.attempts, d.lost_leases, d.acknowledged_at, d.created_at, c.secrecy, c.deadline,
+    d.step_until, d.channel_attempts, d.attempts, d.lost_leases, d.acknowledged_at, d.recalled_at, d.created_at, c.secrecy, c.deadline,
     a.agency_id IS NOT NULL AS agency_known, a.email,
     e.agency_id IS NOT NULL AS has_endpoint
 FROM deliveries d JOIN circulars c ON c.circular_id = d.circular_id
@@ -170,6 +179,7 @@ class Deliveries:
             deadline=row["deadline"],
             acknowledged_at=row["acknowledged_at"],
             lost_leases=row["lost_leases"],
+            recalled_at=row["recalled_at"],
         )
         return Locked(
             delivery_id=row["delivery_id"],
@@ -237,6 +247,8 @@ def _columns(move: Move) -> _Columns:
             return _Columns("scheduled", transition.channel, 0, transition.until, transition.at)
         case Undeliverable():
             return _Columns("undeliverable", standing.channel, tried, until, failed=transition)
+        case Recalled():
+            return _Columns("recalled", standing.channel, tried, until)
         case _:
             assert_never(transition)
 
@@ -275,6 +287,7 @@ def _told(move: Move) -> feed.Entry | None:
 def _events(moves: Sequence[Move]) -> list[Event]:
     handed_over: list[HandOver] = []
     failed: list[Failure] = []
+    stopped: list[Stop] = []
     for move in moves:
         delivery, transition = move.delivery, move.transition
         if isinstance(transition, HandedOver):
@@ -301,13 +314,24 @@ def _events(moves: Sequence[Move]) -> list[Event]:
                     attempts=move.attempts,
                 )
             )
-    starts = range(0, max(len(handed_over), len(failed)), ITEMS_PER_EVENT)
+        elif isinstance(transition, Recalled):
+            stopped.append(
+                Stop(
+                    delivery_id=delivery.delivery_id,
+                    recipient_id=delivery.recipient_id,
+                    circular_id=delivery.circular_id,
+                    recalled_at=transition.at,
+                    attempts=move.attempts,
+                )
+            )
+    starts = range(0, max(len(handed_over), len(failed), len(stopped)), ITEMS_PER_EVENT)
     events: list[Event] = [
         DeliveriesHandedOver(items=tuple(items)) for start in starts if (items := handed_over[start : start + ITEMS_PER_EVENT])
     ]
     events += [
         DeliveriesUndeliverable(items=tuple(items)) for start in starts if (items := failed[start : start + ITEMS_PER_EVENT])
     ]
+    events += [DeliveriesRecalled(items=tuple(items)) for start in starts if (items := stopped[start : start + ITEMS_PER_EVENT])]
     return events
 
 

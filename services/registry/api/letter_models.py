@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from services.registry import problems
+from services.registry.api.afterwards import AfterwardsOut
 from services.registry.api.fields import AgencyCode, Block, Line, Paragraph, RequestModel, ShortLine, SubjectLine
 from services.registry.domain.agencies import printed_unit_code
 from services.registry.domain.classes import read_secrecy, read_speed
@@ -154,6 +155,11 @@ class LetterIn(RequestModel):
         default=None, description="The recipient_id under which your agency received the circular that this letter passes on."
     )
 
+    supersedes: UUID | None = Field(default=None, description="The letter of your agency whose place this one takes.")
+    follows: UUID | None = Field(
+        default=None, description="The letter that this one answers or follows up, sent or received by your agency."
+    )
+
     def draft(self) -> Draft:
         """The domain's value; raises ProblemError with a pointer to each class or date that cannot be read."""
         errors: list[FieldError] = []
@@ -284,6 +290,7 @@ class LetterHeadOut(BaseModel):
     speed: Speed
     secrecy: Secrecy
     updated_at: datetime
+    voided_at: datetime | None = Field(default=None, description="When the number was cancelled; `afterwards` says why.")
 
 
 class LetterOut(LetterHeadOut):
@@ -314,6 +321,7 @@ class LetterOut(LetterHeadOut):
     relay_of_recipient_id: UUID | None
     circular_id: UUID | None
     attachments: list[AttachmentOut]
+    afterwards: AfterwardsOut | None = None
 
 
 class RegisteredOut(BaseModel):
@@ -352,7 +360,7 @@ def shown_attachment(attachment: Attachment) -> AttachmentOut:
     )
 
 
-def shown_head(letter: Letter) -> LetterHeadOut:
+def shown_head(letter: Letter, voided_at: datetime | None = None) -> LetterHeadOut:
     """A letter in a listing."""
     draft = letter.draft
     return LetterHeadOut(
@@ -366,6 +374,7 @@ def shown_head(letter: Letter) -> LetterHeadOut:
         speed=draft.speed,
         secrecy=draft.secrecy,
         updated_at=letter.updated_at,
+        voided_at=voided_at,
     )
 
 

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from services.registry import problems
+from services.registry import problems, withdrawing
 from services.registry.api import letter_models as models
+from services.registry.api.afterwards import afterwards
 from services.registry.api.dependencies import (
     DEFAULT_PAGE,
     After,
@@ -41,7 +42,7 @@ from services.registry.linking import resolve_links
 from services.registry.problems import refuse
 from services.registry.reading import readable_letter
 from services.registry.registration import Registration, Reserved
-from services.registry.store import agencies, circulars, letters, lists, registers
+from services.registry.store import agencies, circulars, letters, lists, registers, withdrawals
 from shared import problems as shared_problems
 from shared.ids import new_id
 from shared.pages import Page, page_of, read_id_cursor
@@ -92,10 +93,14 @@ async def _checked(connection: Connection, agency_id: UUID, body: LetterIn) -> _
     return _Checked(draft, register.register_id, body.list_id, relay_of)
 
 
-async def _shown(connection: Connection, letter: Letter, *, to_sender: bool) -> LetterOut:
+async def _shown(connection: Connection, letter: Letter, reader: UUID) -> LetterOut:
+    to_sender = letter.agency_id == reader
     files = await letters.attachments(connection, letter.letter_id)
     circular_id = await circulars.circular_of_letter(connection, letter.letter_id)
-    return models.shown(letter, files, circular_id, to_sender=to_sender)
+    shown = models.shown(letter, files, circular_id, to_sender=to_sender)
+    shown.afterwards = await afterwards(connection, letter.letter_id, reader)
+    shown.voided_at = shown.afterwards.voided and shown.afterwards.voided.voided_at
+    return shown
 
 
 async def own_draft(connection: Connection, letter_id: UUID, agency_id: UUID) -> Letter:
@@ -128,8 +133,10 @@ async def write_draft(
                 list_id=checked.list_id,
                 relay_of_recipient_id=checked.relay_of_recipient_id,
             )
+            if body.supersedes is not None or body.follows is not None:
+                await withdrawing.tie_draft(connection, letter_id, agency_id, supersedes=body.supersedes, follows=body.follows)
             letter = await own_draft(connection, letter_id, agency_id)
-            answer = (await _shown(connection, letter, to_sender=True)).model_dump(mode="json")
+            answer = (await _shown(connection, letter, agency_id)).model_dump(mode="json")
             await keep_answer(connection, agency_id, key, answer)
     response.headers.update(etag(answer["version"]))
     return answer
@@ -148,8 +155,14 @@ async def list_letters(
     """The letters that the agency has written, newest first."""
     async with registry.database.connection() as connection:
         found = await letters.page(connection, caller.agency(), after=read_id_cursor(after), state=state, limit=limit + 1)
+        voided = await withdrawals.voided(connection, [letter.letter_id for letter in found])
     return page_of(
-        found, limit, key=lambda letter: str(letter.letter_id), show=models.shown_head, request=request, response=response
+        found,
+        limit,
+        key=lambda letter: str(letter.letter_id),
+        show=lambda letter: models.shown_head(letter, voided.get(letter.letter_id)),
+        request=request,
+        response=response,
     )
 
 
@@ -159,7 +172,7 @@ async def read_letter(letter_id: UUID, caller: LetterRecipient, registry: Regist
     agency_id = caller.agency()
     async with registry.database.connection() as connection:
         letter = await readable_letter(connection, letter_id, agency_id)
-        shown = await _shown(connection, letter, to_sender=letter.agency_id == agency_id)
+        shown = await _shown(connection, letter, agency_id)
     response.headers.update(etag(letter.version))
     return shown
 
@@ -193,8 +206,9 @@ async def change_draft(
             list_id=checked.list_id,
             relay_of_recipient_id=checked.relay_of_recipient_id,
         )
+        await withdrawing.tie_draft(connection, letter_id, agency_id, supersedes=body.supersedes, follows=body.follows)
         letter = await own_draft(connection, letter_id, agency_id)
-        shown = await _shown(connection, letter, to_sender=True)
+        shown = await _shown(connection, letter, agency_id)
     response.headers.update(etag(letter.version))
     return shown
 

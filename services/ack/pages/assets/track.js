@@ -16,7 +16,10 @@
     const badge = document.getElementById("progress");
     write(badge, state.progress_text);
     badge.className = `badge ${state.progress}`;
+    let unknown = false;
     for (const [key, figure] of Object.entries(state.figures)) {
+      // The first recall brings a figure that the page does not have yet.
+      if (!document.getElementById(`figure-${key}`)) unknown = true;
       write(document.getElementById(`figure-${key}`), figure.value);
       const bar = document.getElementById(`bar-${key}`);
       if (bar) bar.value = figure.percent;
@@ -24,7 +27,6 @@
     const relay = document.getElementById("relay");
     write(relay, state.relay);
     relay.hidden = state.relay === "";
-    let unknown = false;
     for (const line of state.lines) {
       const row = document.getElementById(`line-${line.key}`);
       if (!row) {

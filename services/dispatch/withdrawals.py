@@ -1,0 +1,109 @@
+"""What follows here from a sender's recall, succession or erratum: deliveries stop, and whom it concerns is told in the feed.
+
+A recall ends every delivery that was not handed over, also one that is being sent: its lease is taken away, so the outcome is
+logged as an attempt and moves nothing. What comes before its circular's chunk is kept, and acted on when the chunk comes.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.dispatch.delivery.decide import Recalled
+from services.dispatch.feed import EventType
+from services.dispatch.store import circulars, feed, notices, transitions
+from services.dispatch.store.feed import Entry
+from services.dispatch.store.notices import Notice
+from services.dispatch.store.transitions import Deliveries, Move
+from shared.contracts.events import CircularErratum, CircularRecalled, CircularSuperseded
+from shared.inbox import Meta
+from shared.postgres import Connection
+
+
+class Withdrawals:
+    """Applies what senders decide on circulars that have gone round."""
+
+    def __init__(self, deliveries: Deliveries) -> None:
+        self._deliveries = deliveries
+
+    async def recalled(self, connection: Connection, event: CircularRecalled, _meta: Meta) -> None:
+        data = {"recall_id": str(event.recall_id), "reason": event.reason}
+        found = [
+            Notice(EventType.RECALLED, one.recipient_id, one.agency_id, event.circular_id, event.recalled_at, data)
+            for one in event.recipients
+        ]
+        if event.chunk == 1:
+            found.append(_to_sender(EventType.RECALL_ORDERED, event, event.recalled_at, data))
+        await self._take_in(connection, event.circular_id, found)
+
+    async def superseded(self, connection: Connection, event: CircularSuperseded, _meta: Meta) -> None:
+        """The values of what changed are told to those whom the new letter goes to as well; to the others only the fields."""
+        successor = {
+            "circular_id": str(event.successor_circular_id),
+            "letter_id": str(event.successor_letter_id),
+            "number": event.successor_number,
+        }
+        whole = successor | {"changes": [change.model_dump() for change in event.changes]}
+        named = successor | {"changes": [{"field": change.field, "before": None, "after": None} for change in event.changes]}
+        found = [
+            Notice(
+                EventType.SUPERSEDED,
+                one.recipient_id,
+                one.agency_id,
+                event.circular_id,
+                event.superseded_at,
+                (whole if one.addressed_again else named) | {"addressed_again": one.addressed_again},
+            )
+            for one in event.recipients
+        ]
+        if event.chunk == 1:
+            found.append(_to_sender(EventType.REPLACED, event, event.superseded_at, whole))
+        await self._take_in(connection, event.circular_id, found)
+
+    async def corrected(self, connection: Connection, event: CircularErratum, _meta: Meta) -> None:
+        data = {"number": event.erratum, "text": event.text, "fields": list(event.fields)}
+        found = [
+            Notice(EventType.ERRATUM, one.recipient_id, one.agency_id, event.circular_id, event.issued_at, data)
+            for one in event.recipients
+        ]
+        if event.chunk == 1:
+            found.append(_to_sender(EventType.CORRECTED, event, event.issued_at, data))
+        await self._take_in(connection, event.circular_id, found)
+
+    async def chunk_came(self, connection: Connection, circular_id: UUID, recipient_ids: Sequence[UUID]) -> None:
+        """Act on what came before these recipients; the caller holds the lock of a chunk."""
+        early = await notices.take(connection, [circular_id, *recipient_ids])
+        if early:
+            await self._act(connection, early)
+
+    async def _take_in(self, connection: Connection, circular_id: UUID, found: Sequence[Notice]) -> None:
+        await circulars.wait_for_chunk(connection, circular_id)
+        known = await circulars.known_recipients(connection, [one.about for one in found])
+        if await circulars.get_sender(connection, circular_id) is not None:
+            known.add(circular_id)
+        await notices.keep(connection, [one for one in found if one.about not in known])
+        await self._act(connection, [one for one in found if one.about in known])
+
+    async def _act(self, connection: Connection, told: Sequence[Notice]) -> None:
+        recalled = {one.about: one.occurred_at for one in told if one.event is EventType.RECALLED}
+        if recalled:
+            locked = await self._deliveries.lock_recipients(connection, list(recalled))
+            # Whoever has answered has the letter.
+            unanswered = [one for one in locked if one.standing.acknowledged_at is None]
+            await notices.set_recalled(connection, {one.delivery_id: recalled[one.recipient_id] for one in unanswered})
+            moves = [
+                Move(one, Recalled(recalled[one.recipient_id]))
+                for one in unanswered
+                if one.state not in ("handed_over", "recalled")
+            ]
+            await transitions.apply(connection, moves)
+        await feed.add(
+            connection,
+            [Entry(one.event, one.agency_id, one.circular_id, one.recipient_id, one.occurred_at, data=one.data) for one in told],
+        )
+
+
+def _to_sender(
+    event: EventType, decided: CircularRecalled | CircularSuperseded | CircularErratum, at: datetime, data: dict[str, Any]
+) -> Notice:
+    return Notice(event, decided.circular_id, decided.sender_agency_id, decided.circular_id, at, data)
