@@ -133,7 +133,7 @@ async def test_what_was_given_up_cannot_be_pulled_or_set_going_once_it_is_recall
     assert (row["state"], row["failure_reason"]) == ("recalled", "paper_not_sent")
     assert (await _get(dispatch, agency, f"/v1/inbox/{row['delivery_id']}")).status_code == 404
     headers = dispatch.tokens.headers(circular.sender_agency_id, Scope.CIRCULARS_READ, Scope.LETTERS_WRITE)
-    answer = await dispatch.http.post(f"/v1/deliveries/{row['delivery_id']}/redrive", json={"reason": "ลองใหม่"}, headers=headers)
+    answer = await dispatch.http.post(f"/v1/deliveries/{row['delivery_id']}/redrive", json={"why": "ลองใหม่"}, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (409, "delivery_not_undeliverable")
 
 
