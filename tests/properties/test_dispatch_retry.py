@@ -12,6 +12,7 @@ from services.dispatch.delivery.decide import (
     Again,
     HandedOver,
     LostLease,
+    Recalled,
     Standing,
     Take,
     Transition,
@@ -159,7 +160,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.in_channel += tried
         self.leased = False
         match transition:
-            case HandedOver() | Undeliverable():
+            case HandedOver() | Undeliverable() | Recalled():
                 self.ended = transition
             case Again(at):
                 assert at >= self.now
