@@ -135,7 +135,7 @@ class DeliveryMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = NOW
-        self.ended: HandedOver | Undeliverable | None = None
+        self.ended: HandedOver | Undeliverable | Recalled | None = None
         self.leased = False
 
     @initialize(policy=policies, lane=st.sampled_from(Lane), open_routes=st.none() | routes, deadline=deadlines)
