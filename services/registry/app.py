@@ -28,14 +28,17 @@ from services.registry.api import (
     templates,
     withdrawals,
 )
+from services.registry.collecting import FileCollector
 from services.registry.config import RegistrySettings
 from services.registry.consumers import event_handler
 from services.registry.domain.kinds import requirements
 from services.registry.importing import AgencyImporter
 from services.registry.registration import Registrar
 from services.registry.resources import Resources
+from services.registry.scanning import ClamdScanner
 from services.registry.storage import open_storage
 from services.registry.tokens import Tokens
+from services.registry.uploads import Uploads
 from shared.access import TokenVerifier
 from shared.broker import Consumer, Publisher
 from shared.contracts.topology import REGISTRY_EVENTS
@@ -111,10 +114,12 @@ async def open_parts(settings: RegistrySettings) -> AsyncGenerator[Parts]:
         )
         tokens = _tokens(database, settings)
         await tokens.open_key()
+        storage = open_storage(settings.registry_storage_url)
         resources = Resources(
             settings=settings,
             database=database,
-            storage=open_storage(settings.registry_storage_url),
+            storage=storage,
+            uploads=Uploads(database, storage, _scanner(settings), settings),
             tokens=tokens,
             registrar=Registrar(database, requirements(settings.registry_required_fields)),
             signer=LinkSigner(settings.link_key.get_secret_value()),
@@ -140,10 +145,16 @@ async def open_parts(settings: RegistrySettings) -> AsyncGenerator[Parts]:
         probe = DatabaseProbe(database)
         yield Parts(
             app=create_app(resources),
-            workers=(relay, consumer, importer, Pruner(database)),
+            workers=(relay, consumer, importer, FileCollector(database, storage), Pruner(database)),
             api_probes=(probe,),
             worker_probes=(probe, publisher, consumer),
         )
+
+
+def _scanner(settings: RegistrySettings) -> ClamdScanner | None:
+    if settings.registry_clamd_url is None:
+        return None
+    return ClamdScanner(settings.registry_clamd_url, settings.registry_clamd_timeout)
 
 
 def _tokens(database: Database, settings: RegistrySettings) -> Tokens:

@@ -5,20 +5,22 @@ from typing import Annotated, Final, Self
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
+from services.registry.domain.file_types import DOCX, JPEG, ODT, PDF, PNG, TEXT, XLSX
 from services.registry.domain.kinds import Kind, requirements
+from services.registry.scanning import parse_address
 from shared.settings import ServiceSettings
 
 KEY_MIN_LENGTH: Final = 32
 
 DEFAULT_TYPES: Final = (
-    "application/pdf",
-    "image/png",
-    "image/jpeg",
-    "text/plain",
+    PDF,
+    PNG,
+    JPEG,
+    TEXT,
     "text/csv",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "application/vnd.oasis.opendocument.text",
+    DOCX,
+    XLSX,
+    ODT,
 )
 
 
@@ -43,7 +45,25 @@ class RegistrySettings(ServiceSettings):
         default=900, description="Seconds for which an access token is valid."
     )
     registry_attachment_max_bytes: Annotated[int, Field(ge=1)] = Field(
-        default=50 * 1024 * 1024, description="Largest attachment, in bytes."
+        default=200 * 1024 * 1024, description="Largest attachment, in bytes."
+    )
+    registry_attachment_max_inflated_bytes: Annotated[int, Field(ge=1024)] = Field(
+        default=1024 * 1024 * 1024, description="Most bytes to which the parts of an attached document may unpack."
+    )
+    registry_file_link_days: Annotated[int, Field(ge=1, le=400)] = Field(
+        default=30, description="Days for which a signed link opens an attachment."
+    )
+    registry_file_grace_hours: Annotated[float, Field(gt=0, le=24 * 30)] = Field(
+        default=24.0,
+        description="Hours after which an upload that no letter has got is removed: longer than the slowest upload takes.",
+    )
+    registry_clamd_url: str | None = Field(
+        default=None,
+        description="Virus scanner (clamd) that every upload passes: `unix:///run/clamav/clamd.ctl` or `tcp://host:3310`; "
+        "none: nothing is scanned. Its StreamMaxLength must be at least the largest attachment.",
+    )
+    registry_clamd_timeout: Annotated[int, Field(ge=1, le=600)] = Field(
+        default=60, description="Seconds for which the virus scanner may be silent before an upload is refused."
     )
     registry_attachments_per_letter: Annotated[int, Field(ge=1, le=500)] = Field(
         default=50, description="Most attachments of one letter."
@@ -116,4 +136,9 @@ class RegistrySettings(ServiceSettings):
         requirements(self.registry_required_fields)
         if not self.registry_attachment_types:
             raise ValueError("WIAN_REGISTRY_ATTACHMENT_TYPES must name at least one media type")
+        if self.registry_clamd_url is not None:
+            try:
+                parse_address(self.registry_clamd_url)
+            except ValueError as error:
+                raise ValueError(f"WIAN_REGISTRY_CLAMD_URL: {error}") from error
         return self

@@ -20,6 +20,7 @@ from fastapi.responses import StreamingResponse
 from services.registry import bookkeeping
 from services.registry.bookkeeping import Book, Entry, all_entries
 from services.registry.domain.books import EntryState, Filter, ReceivedEntry, ReceivedState, SentEntry
+from services.registry.domain.file_types import XLSX
 from services.registry.problems.books import BOOK_TOO_LONG
 from services.registry.resources import Resources
 from services.registry.store import agencies
@@ -31,7 +32,6 @@ from shared.thai.digits import to_thai
 TEMPLATE: Final = Path(__file__).with_name("book.typ")
 FONTS: Final = Path(fontpkg_sarabun.ROOT) / "files"
 CHUNK: Final = 256 * 1024
-XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 STATES: Final = {
     EntryState.REGISTERED: "ลงทะเบียนแล้ว",

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from services.registry.config import RegistrySettings
 from services.registry.registration import Registrar
-from services.registry.storage import AttachmentStorage
+from services.registry.storage import FileStorage
 from services.registry.tokens import Tokens
+from services.registry.uploads import Uploads
 from shared.links import LinkSigner
 from shared.postgres import Database
 
@@ -17,7 +18,8 @@ class Resources:
 
     settings: RegistrySettings
     database: Database
-    storage: AttachmentStorage
+    storage: FileStorage
+    uploads: Uploads
     tokens: Tokens
     registrar: Registrar
     signer: LinkSigner

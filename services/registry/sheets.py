@@ -4,8 +4,6 @@ import asyncio
 import json
 import sys
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -13,17 +11,15 @@ from typing import Final
 import structlog
 
 from services.registry import problems
+from services.registry.archives import ArchiveBrokenError, ArchiveEncryptedError, ArchiveTooLargeError, inspect_container
+from services.registry.domain.file_types import XLSX
 from services.registry.domain.tables import TableRow, line_error, read_records
 from services.registry.problems import agencies as agency_problems
 from services.registry.problems import refuse
 from shared.problems import FieldError, ProblemError
 
-ZIP_START: Final = b"PK\x03\x04"
-PIECE: Final = 1024 * 1024
 READER: Final = str(Path(__file__).with_name("sheet_process.py"))
-MOST_PARTS: Final = 2_000
 READING_PATIENCE: Final = 120.0
-_BROKEN: Final = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, RuntimeError, ValueError)
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -61,30 +57,15 @@ async def read_workbook(
 def check_workbook(path: Path, most_inflated: int) -> None:
     """Refuse what is no workbook, holds macros, or unpacks to more than `most_inflated` bytes; the parts are really unpacked."""
     try:
-        with zipfile.ZipFile(path) as workbook:
-            parts = workbook.infolist()
-            names = {part.filename.lower() for part in parts}
-            if any(name.endswith("vbaproject.bin") or "/macrosheets/" in name for name in names):
-                raise ProblemError(agency_problems.IMPORT_MACROS)
-            if "[content_types].xml" not in names or "xl/workbook.xml" not in names:
-                raise ProblemError(agency_problems.IMPORT_UNREADABLE, "it is no XLSX workbook")
-            if len(parts) > MOST_PARTS or sum(part.file_size for part in parts) > most_inflated:
-                raise _bomb(most_inflated)
-            inflated = 0
-            for part in parts:
-                with workbook.open(part) as content:
-                    while piece := content.read(PIECE):
-                        inflated += len(piece)
-                        if inflated > most_inflated:
-                            raise _bomb(most_inflated)
-            if b"macroenabled" in workbook.read("[Content_Types].xml").lower():
-                raise ProblemError(agency_problems.IMPORT_MACROS)
-    except (*_BROKEN, KeyError) as error:
-        raise ProblemError(agency_problems.IMPORT_UNREADABLE, f"its archive is broken: {type(error).__name__}") from error
-
-
-def _bomb(most: int) -> ProblemError:
-    return ProblemError(agency_problems.IMPORT_ZIP_BOMB, f"at most {most} bytes and {MOST_PARTS} parts")
+        container = inspect_container(path, most_inflated)
+    except ArchiveTooLargeError as error:
+        raise ProblemError(agency_problems.IMPORT_ZIP_BOMB, str(error)) from error
+    except (ArchiveBrokenError, ArchiveEncryptedError) as error:
+        raise ProblemError(agency_problems.IMPORT_UNREADABLE, str(error)) from error
+    if container.macros:
+        raise ProblemError(agency_problems.IMPORT_MACROS)
+    if container.media_type != XLSX:
+        raise ProblemError(agency_problems.IMPORT_UNREADABLE, "it is no XLSX workbook")
 
 
 def _table(written: Iterator[bytes], most_rows: int, required: Sequence[str], optional: Sequence[str]) -> list[TableRow]:

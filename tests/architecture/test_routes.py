@@ -56,7 +56,8 @@ async def test_a_call_without_a_token_is_refused_on_every_other_route(opened: di
                 for method in route.methods or ():
                     answer = await http.request(method, path)
                     assert answer.status_code == 401, (method, route.path, answer.text)
-                    assert answer.json()["code"] == "token_invalid"
+                    # An answer to HEAD has no body.
+                    assert method == "HEAD" or answer.json()["code"] == "token_invalid"
                     tried += 1
     assert tried > 20
 

@@ -123,7 +123,7 @@ async def test_another_agencys_letter_is_not_there(registry: RegistryUnderTest, 
         await registry.http.put(f"/v1/letters/{letter_id}", json=body, headers={**other.headers, "If-Match": '"1"'}),
         await registry.http.post(f"/v1/letters/{letter_id}/register", headers=other.headers),
         await registry.dispatch(other, letter_id, "k"),
-        await registry.attach(other, letter_id, b"x"),
+        await registry.attach(other, letter_id, b"%PDF-1.7"),
         await registry.http.get(f"/v1/attachments/{attachment_id}", headers=other.headers),
         await registry.http.delete(f"/v1/attachments/{attachment_id}", headers=other.headers),
     ]
@@ -175,7 +175,7 @@ async def test_registering_freezes_canonical_content_with_number_and_files(regis
     assert (frozen["number"], frozen["subject"]) == (registered["number"], LETTER["subject"])
     assert frozen["attachments"] == [attached]
     assert (await registry.registered(office, letter_id)) == registered
-    late = await registry.attach(office, letter_id, b"more")
+    late = await registry.attach(office, letter_id, b"%PDF-1.7 more")
     assert (late.status_code, late.json()["code"]) == (409, "letter_not_draft")
     gone = await registry.http.delete(f"/v1/attachments/{attached['attachment_id']}", headers=office.headers)
     assert gone.status_code == 409

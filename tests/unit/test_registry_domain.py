@@ -19,6 +19,7 @@ from services.registry.domain.agencies import AgencyEntry, check_tree
 from services.registry.domain.kinds import CORRESPONDENCE, FORM_NAMES, FORMS, KIND_NAMES, Form, Kind, requirements
 from services.registry.domain.letters import Attachment, Draft, Letter, LetterState
 from services.registry.domain.numbering import CircularSeries, Numbering, NumberState, Register, ReservedNumber, Series, SeriesKey
+from services.registry.problems import attachments
 from shared.contracts.events import Secrecy, Speed
 from shared.problems import FieldError, Problem, ProblemError
 
@@ -162,7 +163,7 @@ def test_file_name_keeps_what_a_reader_sees_and_no_path(given: str, kept: str) -
 def test_file_name_of_which_nothing_is_left_is_refused(name: str) -> None:
     with pytest.raises(ProblemError) as caught:
         files.safe_file_name(name)
-    assert caught.value.problem is problems.ATTACHMENT_NAME_INVALID
+    assert caught.value.problem is attachments.ATTACHMENT_NAME_INVALID
 
 
 def test_content_disposition_holds_the_name_twice() -> None:
@@ -174,7 +175,7 @@ def test_content_disposition_holds_the_name_twice() -> None:
 def test_malformed_digest_is_refused(header: str) -> None:
     with pytest.raises(ProblemError) as caught:
         files.read_content_digest(header)
-    assert caught.value.problem is problems.DIGEST_MALFORMED
+    assert caught.value.problem is attachments.DIGEST_MALFORMED
 
 
 def test_digest_is_found_among_others() -> None:

@@ -16,18 +16,18 @@ from services.registry import problems
 from services.registry.agency_table import OPTIONAL, REQUIRED, AgencyTable, cells, kept_columns
 from services.registry.api.bodies import read_csv_body
 from services.registry.api.dependencies import Anyone, Operator, Registry
+from services.registry.archives import ZIP_START
+from services.registry.domain.file_types import XLSX
 from services.registry.domain.tables import TableRow, decode_table, read_csv
 from services.registry.problems import agencies as agency_problems
 from services.registry.problems import refuse
 from services.registry.saving import save_agencies
-from services.registry.sheets import ZIP_START
 from services.registry.store import agencies, imports
 from shared import problems as shared_problems
 from shared.ids import new_id
 from shared.problems import ProblemError
 from shared.spreadsheets import BYTE_ORDER_MARK, csv_lines, neutral
 
-XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MACRO_TYPE: Final = "macroenabled"
 PART_BYTES: Final = 1024 * 1024
 EXPORT_BATCH: Final = 2000

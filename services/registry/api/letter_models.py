@@ -277,6 +277,13 @@ class AttachmentOut(BaseModel):
     sha256: str
 
 
+class FileLinkOut(BaseModel):
+    """An address under which an attachment is read without a token, until it expires."""
+
+    url: str
+    expires_at: datetime
+
+
 class LetterHeadOut(BaseModel):
     """A letter in a listing."""
 

@@ -7,7 +7,7 @@ import unicodedata
 from typing import Final
 from urllib.parse import quote
 
-from services.registry import problems
+from services.registry.problems import attachments as problems
 from shared.problems import ProblemError
 from shared.thai.text import has_unsafe_characters
 

@@ -11,7 +11,6 @@ from services.registry.intake.reader import read_paper
 from services.registry.preflight.gather import headings_to_json
 from services.registry.problems import preflight as problems
 from services.registry.resources import Resources
-from services.registry.store import letters
 from services.registry.store import preflight as store
 from shared.problems import ProblemError
 
@@ -38,14 +37,13 @@ async def read_attachments(registry: Resources, letter_id: UUID) -> None:
     settings = registry.settings
     async with registry.database.connection() as connection:
         waiting = await store.unread(connection, letter_id, sources.TYPES, settings.registry_paper_max_bytes)
-        known = {file.attachment_id: file for file in await letters.attachments(connection, letter_id)}
-    for attachment_id in waiting:
-        content = b"".join([piece async for piece in await registry.storage.read(attachment_id)])
+    for file in waiting:
+        content = b"".join([piece async for piece in await registry.storage.read(file.file_id)])
         try:
-            paper, _ = await read_in_time(content, known[attachment_id].media_type, settings.registry_paper_seconds)
+            paper, _ = await read_in_time(content, file.media_type, settings.registry_paper_seconds)
             found = headings_to_json(*paper.headings())
         except ProblemError as problem:
-            log.info("attachment not read", attachment_id=str(attachment_id), problem=problem.problem.code)
+            log.info("attachment not read", attachment_id=str(file.attachment_id), problem=problem.problem.code)
             found = headings_to_json((), ())
         async with registry.database.transaction() as connection:
-            await store.keep_headings(connection, attachment_id, found)
+            await store.keep_headings(connection, file.attachment_id, found)

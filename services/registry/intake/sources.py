@@ -3,7 +3,6 @@
 import io
 import re
 import threading
-import zipfile
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -13,19 +12,17 @@ from docx.document import Document
 from docx.table import Table
 from docx.text.paragraph import Paragraph
 
+from services.registry.archives import ArchiveBrokenError, ArchiveEncryptedError, ArchiveTooLargeError, inspect_container
+from services.registry.domain.file_types import DOCX, PDF, TEXT
 from services.registry.problems import preflight as problems
 from shared.problems import ProblemError
 
-TEXT: Final = "text/plain"
-PDF: Final = "application/pdf"
-DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 TYPES: Final = (TEXT, PDF, DOCX)
 
 MOST_PAGES: Final = 300
 MOST_CHARACTERS: Final = 5_000_000
 # A DOCX is a ZIP: what it would unpack to is bounded before anything is unpacked.
 MOST_UNPACKED_BYTES: Final = 64 * 1024 * 1024
-MOST_MEMBERS: Final = 2_000
 
 _DOUBLED: Final = re.compile("([ก-ฮ][\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]{2,})\\1")
 _ENCRYPTED: Final = 4  # FPDF_ERR_PASSWORD
@@ -96,22 +93,15 @@ def _docx(content: bytes) -> str:
 
 def _check_package(content: bytes) -> None:
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as package:
-            members = package.infolist()
-            _check_members(members)
-            types = package.read("[Content_Types].xml") if "[Content_Types].xml" in package.namelist() else b""
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
+        container = inspect_container(io.BytesIO(content), MOST_UNPACKED_BYTES)
+    except ArchiveTooLargeError as error:
+        raise ProblemError(problems.PAPER_TOO_LARGE, f"unpacked {error}") from error
+    except ArchiveEncryptedError as error:
+        raise ProblemError(problems.PAPER_ENCRYPTED) from error
+    except ArchiveBrokenError as error:
         raise ProblemError(problems.PAPER_UNREADABLE, "not a DOCX document") from error
-    if b"macroEnabled" in types or any("vbaproject" in member.filename.lower() for member in members):
+    if container.macros:
         raise ProblemError(problems.PAPER_MACROS)
-
-
-def _check_members(members: list[zipfile.ZipInfo]) -> None:
-    unpacked = sum(member.file_size for member in members)
-    if len(members) > MOST_MEMBERS or unpacked > MOST_UNPACKED_BYTES:
-        raise ProblemError(problems.PAPER_TOO_LARGE, f"unpacked at most {MOST_UNPACKED_BYTES} bytes in {MOST_MEMBERS} parts")
-    if any(member.flag_bits & 1 for member in members):
-        raise ProblemError(problems.PAPER_ENCRYPTED)
 
 
 def _blocks(document: Document) -> Iterator[str]:

@@ -4,19 +4,20 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Final
 
+from services.registry.domain.file_types import DOCX, JPEG, ODT, PDF, PNG, XLSX
 from services.registry.preflight import findings as kinds
 from services.registry.preflight.facts import LetterFacts, Rules
 from services.registry.preflight.findings import Finding
 
 # Only types whose names are beyond doubt: .csv is text to one office and a spreadsheet to another.
 _TYPES: Final = {
-    ".pdf": "application/pdf",
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    ".odt": "application/vnd.oasis.opendocument.text",
+    ".pdf": PDF,
+    ".png": PNG,
+    ".jpg": JPEG,
+    ".jpeg": JPEG,
+    ".docx": DOCX,
+    ".xlsx": XLSX,
+    ".odt": ODT,
 }
 
 

@@ -238,62 +238,6 @@ VERSION_CONFLICT: Final = Problem(
     "Read it again, look at the change, and send yours with the new ETag.",
     "อ่านข้อมูลล่าสุดแล้วแก้ไขใหม่",
 )
-ATTACHMENT_TOO_LARGE: Final = Problem(
-    "attachment_too_large",
-    413,
-    "The attachment is too large",
-    "สิ่งที่ส่งมาด้วยมีขนาดใหญ่เกินไป",
-    "Send a smaller file; `detail` names the limit.",
-    "ลดขนาดแฟ้ม ดูขีดจำกัดใน detail",
-)
-ATTACHMENT_EMPTY: Final = Problem(
-    "attachment_empty",
-    422,
-    "The attachment has no content",
-    "แฟ้มไม่มีข้อมูล",
-    "Send the file as the body of the request.",
-    "ส่งข้อมูลแฟ้มเป็นเนื้อหาคำขอ",
-)
-ATTACHMENT_TYPE_REFUSED: Final = Problem(
-    "attachment_type_refused",
-    415,
-    "Files of that type are not taken",
-    "ไม่รับแฟ้มชนิดนี้",
-    "Send one of the types that `detail` names, with its Content-Type.",
-    "ส่งแฟ้มชนิดที่ระบุใน detail",
-)
-ATTACHMENT_NAME_INVALID: Final = Problem(
-    "attachment_name_invalid",
-    422,
-    "The attachment has no usable file name",
-    "ชื่อแฟ้มใช้ไม่ได้",
-    "Send a `file_name` such as สิ่งที่ส่งมาด้วย.pdf.",
-    "ระบุชื่อแฟ้ม เช่น สิ่งที่ส่งมาด้วย.pdf",
-)
-ATTACHMENT_HASH_DIFFERS: Final = Problem(
-    "attachment_hash_differs",
-    422,
-    "What arrived is not what was sent",
-    "ข้อมูลที่ได้รับไม่ตรงกับที่ส่ง",
-    "Send the file again; Content-Digest must be the SHA-256 of the file.",
-    "ส่งแฟ้มใหม่อีกครั้ง",
-)
-ATTACHMENTS_TOO_MANY: Final = Problem(
-    "attachments_too_many",
-    422,
-    "The letter has as many attachments as it may have",
-    "จำนวนสิ่งที่ส่งมาด้วยเกินกำหนด",
-    "Join files; `detail` names the limit.",
-    "รวมแฟ้ม ดูขีดจำกัดใน detail",
-)
-DIGEST_MALFORMED: Final = Problem(
-    "digest_malformed",
-    400,
-    "The Content-Digest cannot be read",
-    "ส่วนหัว Content-Digest ไม่ถูกรูปแบบ",
-    "Write it as RFC 9530 does: sha-256=:base64:.",
-    "ใช้รูปแบบ sha-256=:base64:",
-)
 
 CATALOGUE: Final = (
     AGENCY_UNKNOWN,
@@ -325,13 +269,6 @@ CATALOGUE: Final = (
     IDEMPOTENCY_KEY_REUSED,
     IF_MATCH_MISSING,
     VERSION_CONFLICT,
-    ATTACHMENT_TOO_LARGE,
-    ATTACHMENT_EMPTY,
-    ATTACHMENT_TYPE_REFUSED,
-    ATTACHMENT_NAME_INVALID,
-    ATTACHMENT_HASH_DIFFERS,
-    ATTACHMENTS_TOO_MANY,
-    DIGEST_MALFORMED,
     *(
         problem
         for area in (agencies, attachments, books, letters, lists, numbers, preflight, withdrawals)

@@ -75,7 +75,11 @@ WHERE l.letter_id = new.letter_id AND l.state = 'draft'
 RETURNING l.letter_id, l.updated_at
 """
 
-DELETE_DRAFT_FILES: Final = "DELETE FROM attachments WHERE letter_id = $1"
+# Whether anything else refers to the files is seen by the collector.
+DELETE_DRAFT_FILES: Final = """
+WITH removed AS (DELETE FROM attachments WHERE letter_id = $1 RETURNING file_id)
+UPDATE files f SET review_at = now() FROM removed r WHERE f.file_id = r.file_id
+"""
 
 DELETE_DRAFT: Final = "DELETE FROM letters WHERE letter_id = $1 AND state = 'draft'"
 
@@ -96,8 +100,8 @@ UPDATE letters SET state = 'dispatched', version = version + 1, updated_at = now
 """
 
 INSERT_ATTACHMENT: Final = """
-INSERT INTO attachments (attachment_id, letter_id, position, file_name, media_type, size, sha256)
-SELECT $1, $2, coalesce(max(position), 0) + 1, $3, $4, $5, $6 FROM attachments WHERE letter_id = $2
+INSERT INTO attachments (attachment_id, letter_id, position, file_name, media_type, size, sha256, file_id)
+SELECT $1, $2, coalesce(max(position), 0) + 1, $3, $4, $5, $6, $7 FROM attachments WHERE letter_id = $2
 """
 
 ATTACHMENTS: Final = """
@@ -105,18 +109,22 @@ SELECT attachment_id, file_name, media_type, size, sha256 FROM attachments WHERE
 """
 
 GET_ATTACHMENT: Final = """
-SELECT attachment_id, file_name, media_type, size, sha256, letter_id FROM attachments WHERE attachment_id = $1
+SELECT attachment_id, file_name, media_type, size, sha256, letter_id, file_id FROM attachments WHERE attachment_id = $1
 """
 
-DELETE_ATTACHMENT: Final = "DELETE FROM attachments WHERE attachment_id = $1"
+DELETE_ATTACHMENT: Final = """
+WITH removed AS (DELETE FROM attachments WHERE attachment_id = $1 RETURNING file_id)
+UPDATE files f SET review_at = now() FROM removed r WHERE f.file_id = r.file_id
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAttachment:
-    """An attachment and the letter that it goes with."""
+    """An attachment, the letter that it goes with, and the file that it is."""
 
     attachment: Attachment
     letter_id: UUID
+    file_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +235,7 @@ async def mark_dispatched(connection: Connection, letter_id: UUID) -> None:
     await connection.execute(MARK_DISPATCHED, letter_id)
 
 
-async def insert_attachment(connection: Connection, letter_id: UUID, attachment: Attachment) -> None:
+async def insert_attachment(connection: Connection, letter_id: UUID, attachment: Attachment, file_id: UUID) -> None:
     """Store an attachment behind those that the letter has; the letter is locked by the caller."""
     await connection.execute(
         INSERT_ATTACHMENT,
@@ -237,6 +245,7 @@ async def insert_attachment(connection: Connection, letter_id: UUID, attachment:
         attachment.media_type,
         attachment.size,
         attachment.sha256,
+        file_id,
     )
 
 
@@ -248,11 +257,11 @@ async def attachments(connection: Connection, letter_id: UUID) -> list[Attachmen
 async def get_attachment(connection: Connection, attachment_id: UUID) -> StoredAttachment | None:
     """The attachment, whosever it is: the caller checks who may read it."""
     row = await connection.fetchrow(GET_ATTACHMENT, attachment_id)
-    return None if row is None else StoredAttachment(_attachment(row), row["letter_id"])
+    return None if row is None else StoredAttachment(_attachment(row), row["letter_id"], row["file_id"])
 
 
 async def delete_attachment(connection: Connection, attachment_id: UUID) -> None:
-    """Remove an attachment's row."""
+    """Take an attachment from its letter."""
     await connection.execute(DELETE_ATTACHMENT, attachment_id)
 
 

@@ -59,7 +59,7 @@ WHERE a.letter_id = $1 ORDER BY a.position
 """
 
 UNREAD: Final = """
-SELECT a.attachment_id FROM attachments a
+SELECT a.attachment_id, a.file_id, a.media_type FROM attachments a
 WHERE a.letter_id = $1 AND a.media_type = ANY ($2::text[]) AND a.size <= $3
     AND NOT EXISTS (SELECT FROM attachment_headings h WHERE h.attachment_id = a.attachment_id)
 ORDER BY a.position LIMIT 20
@@ -83,6 +83,15 @@ JOIN lists o ON o.list_id = l.list_id AND o.agency_id = $2
 JOIN agencies a ON a.agency_id = l.agency_id
 ORDER BY title, code
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An attachment whose text nobody has read, and the file that it is."""
+
+    attachment_id: UUID
+    file_id: UUID
+    media_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +128,10 @@ async def headings(connection: Connection, letter_id: UUID) -> list[dict[str, An
     return [row["headings"] for row in await connection.fetch(HEADINGS, letter_id)]
 
 
-async def unread(connection: Connection, letter_id: UUID, media_types: Sequence[str], most: int) -> list[UUID]:
+async def unread(connection: Connection, letter_id: UUID, media_types: Sequence[str], most: int) -> list[Unread]:
     """The attachments of these types, of at most `most` bytes, that nobody has read yet."""
-    return [row["attachment_id"] for row in await connection.fetch(UNREAD, letter_id, list(media_types), most)]
+    rows = await connection.fetch(UNREAD, letter_id, list(media_types), most)
+    return [Unread(row["attachment_id"], row["file_id"], row["media_type"]) for row in rows]
 
 
 async def keep_headings(connection: Connection, attachment_id: UUID, found: dict[str, Any]) -> None:

@@ -69,7 +69,7 @@ SELECT count(*) > 0 AND bool_and(g.recipient_id IS NOT NULL AND t.recipient_id I
 FROM circulars c JOIN recipients r ON r.circular_id = c.circular_id
 LEFT JOIN recalled_recipients g ON g.recipient_id = r.recipient_id
 LEFT JOIN receipts t ON t.recipient_id = r.recipient_id
-WHERE c.letter_id = $1 AND r.agency_id = $2
+WHERE c.letter_id = $1 AND ($2::uuid IS NULL OR r.agency_id = $2)
 """
 
 RECIPIENTS: Final = "SELECT recipient_id, agency_id FROM recipients WHERE circular_id = $1 ORDER BY position"
@@ -225,8 +225,8 @@ async def recall(
     return [ToldRecipient(recipient_id=row["recipient_id"], agency_id=row["agency_id"]) for row in rows]
 
 
-async def is_taken_back(connection: Connection, letter_id: UUID, agency_id: UUID) -> bool:
-    """Whether the letter was recalled from the agency before it had received it, under each of its titles."""
+async def is_taken_back(connection: Connection, letter_id: UUID, agency_id: UUID | None) -> bool:
+    """Whether the letter was recalled from the agency before it had received it, under each of its titles; None: from everybody."""
     return await connection.fetchval(IS_TAKEN_BACK, letter_id, agency_id)
 
 
