@@ -42,7 +42,8 @@ class ClamdScanner:
             raise ProblemError(problems.ATTACHMENT_TOO_LARGE, "the virus scanner takes no file of this size") from error
         # The scanner's socket fails as sockets do.
         except (ClamdError, OSError) as error:
-            log.warning("not scanned", error=repr(error)[:300])
+            # clamd hangs up on a file that is larger than it takes, often before it has said why.
+            log.warning("not scanned; is StreamMaxLength at least the largest attachment?", error=repr(error)[:300])
             raise ProblemError(problems.ATTACHMENT_NOT_SCANNED, retry_after=RETRY_AFTER) from error
         if found is not None:
             log.warning("infected file refused", signature=found)
