@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -30,11 +30,17 @@ log = structlog.stdlib.get_logger("wian.request")
 
 
 def create_app(
-    title: str, *, verifier: TokenVerifier, body_limit: int = BODY_LIMIT, streamed: re.Pattern[str] | None = None
+    title: str,
+    *,
+    verifier: TokenVerifier,
+    body_limit: int = BODY_LIMIT,
+    larger: Mapping[str, int] | None = None,
+    streamed: re.Pattern[str] | None = None,
 ) -> FastAPI:
     """An application with Wian's problem answers and middleware; the service adds its routers, the runner health routes.
 
-    Request bodies have at most `body_limit` bytes, except on paths that match `streamed`.
+    Request bodies have at most `body_limit` bytes, except on the paths of `larger`, which have limits of their own, and on those
+    that match `streamed`.
     """
     # The framework's own spans would carry whole paths, and some paths are credentials.
     silent: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
@@ -44,7 +50,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(postgres.Unavailable, _on_unavailable)
-    app.add_middleware(BodyLimit, most=body_limit, streamed=streamed)
+    app.add_middleware(BodyLimit, most=body_limit, larger=larger or {}, streamed=streamed)
     # Added last, so that it stands around all others.
     app.add_middleware(RequestMiddleware)
     return app
@@ -119,23 +125,25 @@ class DatabaseProbe:
 
 
 class BodyLimit:
-    """Answers 413 `body_too_large` to a request whose body is larger than `most` bytes.
+    """Answers 413 `body_too_large` to a request whose body is larger than `most` bytes, or than `larger` says of its path.
 
     Paths that match `streamed` are left to their routes, which bound what they stream.
     """
 
-    def __init__(self, app: ASGIApp, *, most: int, streamed: re.Pattern[str] | None) -> None:
+    def __init__(self, app: ASGIApp, *, most: int, larger: Mapping[str, int], streamed: re.Pattern[str] | None) -> None:
         self._app = app
         self._most = most
+        self._larger = larger
         self._streamed = streamed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or (self._streamed is not None and self._streamed.match(scope["path"])):
             await self._app(scope, receive, send)
             return
-        refusal = ProblemError(problems.BODY_TOO_LARGE, f"at most {self._most} bytes")
+        most = self._larger.get(scope["path"], self._most)
+        refusal = ProblemError(problems.BODY_TOO_LARGE, f"at most {most} bytes")
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if length.isdigit() and int(length) > self._most:
+        if length.isdigit() and int(length) > most:
             await problem_response(refusal)(scope, receive, send)
             return
         read, refused = 0, False
@@ -144,14 +152,14 @@ class BodyLimit:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self._most:
+            if read > most:
                 raise refusal
             return message
 
         async def answered(message: Message) -> None:
             # FastAPI calls whatever fails while it reads a body a malformed body: the true reason is told instead.
             nonlocal refused
-            if read <= self._most:
+            if read <= most:
                 await send(message)
             elif not refused:
                 refused = True

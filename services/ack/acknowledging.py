@@ -1,23 +1,44 @@
-"""Records an acknowledgment: the one transaction behind every door."""
+"""Records what recipients answer: the one transaction behind every door, for one answer or for thousands."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, assert_never
+from enum import StrEnum
+from typing import Any, Final, assert_never
 from uuid import UUID
 
 import structlog
 from opentelemetry import metrics
 
 from services.ack import problems
+from services.ack.corrections import AsRecorded, Change, ChangeFact, Refused, ToRecord, decide_change
 from services.ack.decide import Accepted, Conflict, Decision, Draft, Invalid, SameAgain, TakenBack, decide_acknowledgment
-from services.ack.facts import Acknowledgment, Door, Registration, Rejection, new_event
-from services.ack.fold import RecipientState, answered
+from services.ack.facts import (
+    Acknowledgment,
+    Corrected,
+    DisputeAnswered,
+    Disputed,
+    Door,
+    Fact,
+    RecipientEvent,
+    Registration,
+    Rejection,
+    Withdrawn,
+    new_event,
+)
+from services.ack.fold import RecipientState, answered, fold
 from services.ack.store import events, recipients
 from services.ack.store.recipients import Locked
 from shared import outbox
 from shared import problems as common
 from shared.contracts.envelope import Event
-from shared.contracts.events import RecipientRegistered, RecipientRejected
+from shared.contracts.events import (
+    RecipientDisputeAnswered,
+    RecipientDisputed,
+    RecipientRegistered,
+    RecipientRejected,
+    RecipientWithdrawn,
+)
 from shared.postgres import Connection, Database
 from shared.problems import ProblemError
 from shared.thai.dates import short_date
@@ -32,22 +53,58 @@ _acknowledged = _meter.create_counter(
 NEWS_RETRY_AFTER: Final = 2
 
 
+class Side(StrEnum):
+    """For whom a caller speaks."""
+
+    RECIPIENT = "recipient"
+    SENDER = "sender"
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """By which door somebody comes, and as whom. A caller with a token may answer for its agency only."""
+    """By which door somebody comes, and as whom. A caller with a token speaks for its agency only."""
 
     door: Door
     actor: str
     agency_id: UUID | None = None
+    side: Side = Side.RECIPIENT
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked to be recorded of a recipient."""
+
+    recipient_id: UUID
+    draft: Draft
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What is recorded of a recipient; of `state` only the rank and the answer are filled."""
+    """What is recorded of a recipient; of `state` only the rank and the answer are filled. `new`: something was added."""
 
     recipient_id: UUID
     circular_id: UUID
     state: RecipientState
+    new: bool
+
+
+@dataclass(slots=True)
+class _Change:
+    """A recipient while its answers are taken: what it has come to, and what is to be added to its log."""
+
+    target: Locked
+    state: RecipientState
+    log: list[RecipientEvent] | None
+    added: list[RecipientEvent]
+
+    def add(self, fact: Fact, caller: Caller, now: datetime) -> None:
+        event = new_event(self.target.recipient_id, fact, occurred_at=now, recorded_at=now, actor=caller.actor, door=caller.door)
+        self.added.append(event)
+        if self.log is None and isinstance(fact, Registration | Rejection):
+            # The first answer needs no log; what comes after it in the same call does.
+            self.state = answered(self.state, event)
+        else:
+            self.state = fold([*(self.log or ()), *self.added])
 
 
 def under_way() -> ProblemError:
@@ -61,36 +118,117 @@ async def acknowledge(database: Database, recipient_id: UUID, draft: Draft, call
     Raises ProblemError: of the first wrong field, `acknowledgment_conflict`, or that the recipient is not known.
     """
     async with database.transaction() as connection:
-        target = await recipients.lock(connection, recipient_id)
-        if target is None:
-            # By link or by token: an acknowledgment may outrun the news of its letter, and must not be told that it is lost.
-            raise under_way()
-        if caller.agency_id not in (None, target.agency_id):
-            raise ProblemError(common.NOT_FOUND)
-        decision = decide_acknowledgment(target.current, draft, letter_date=target.letter_date, now=now)
-        _acknowledged.add(1, {"door": caller.door, "decision": type(decision).__name__})
-        state = await _apply(connection, target, decision, caller, now)
-    log.info("acknowledged", recipient_id=str(recipient_id), door=caller.door, decision=type(decision).__name__)
-    return Recorded(recipient_id, target.circular_id, state)
+        (result,) = await _acknowledge(connection, [Asked(recipient_id, draft)], caller, now)
+    if isinstance(result, ProblemError):
+        raise result
+    return result
 
 
-async def _apply(connection: Connection, target: Locked, decision: Decision, caller: Caller, now: datetime) -> RecipientState:
+async def acknowledge_many(
+    database: Database, asked: Sequence[Asked], caller: Caller, *, now: datetime
+) -> list[Recorded | ProblemError]:
+    """The same for many recipients in one transaction: what is recorded of each, or why nothing was."""
+    async with database.transaction() as connection:
+        return await _acknowledge(connection, asked, caller, now)
+
+
+async def change_answer(database: Database, recipient_id: UUID, change: Change, caller: Caller, *, now: datetime) -> Recorded:
+    """Correct, take back, doubt or defend an answer; what was recorded before is kept. Raises ProblemError."""
+    async with database.transaction() as connection:
+        target = _spoken_for((await recipients.lock_to_answer(connection, [recipient_id])).get(recipient_id), caller)
+        before = (await events.of_recipients(connection, [recipient_id])).get(recipient_id, [])
+        found = _Change(target, fold(before), before, [])
+        corrections = sum(isinstance(event.fact, Corrected) for event in before)
+        match decide_change(found.state, corrections, change, letter=target.letter, now=now):
+            case ToRecord(fact=fact):
+                found.add(fact, caller, now)
+                await events.append(connection, found.added)
+                await recipients.write_answers(connection, {recipient_id: found.state})
+                await outbox.add(connection, "ack", _told_afterwards(found, fact, now))
+            case AsRecorded():
+                pass
+            case Refused(problem=problem, detail=detail):
+                raise ProblemError(problem, detail)
+            case Invalid(errors=errors):
+                raise ProblemError(problems.BY_CODE[errors[0].code], errors[0].detail, errors=errors)
+    log.info("answer changed", recipient_id=str(recipient_id), door=caller.door, change=type(change).__name__)
+    return Recorded(recipient_id, target.circular_id, found.state, bool(found.added))
+
+
+async def _acknowledge(
+    connection: Connection, asked: Sequence[Asked], caller: Caller, now: datetime
+) -> list[Recorded | ProblemError]:
+    locked = await recipients.lock_to_answer(connection, sorted({one.recipient_id for one in asked}))
+    changes = await _opened(connection, locked)
+    results = [_decided(changes.get(one.recipient_id), one, caller, now) for one in asked]
+    added = [event for change in changes.values() for event in change.added]
+    if added:
+        await events.append(connection, added)
+        changed = {recipient_id: change.state for recipient_id, change in changes.items() if change.added}
+        await recipients.write_answers(connection, changed)
+        await outbox.add(connection, "ack", [told for change in changes.values() for told in _told(change)])
+    return results
+
+
+async def _opened(connection: Connection, locked: Mapping[UUID, Locked]) -> dict[UUID, _Change]:
+    with_log = [recipient_id for recipient_id, target in locked.items() if target.fresh is None]
+    logs: Mapping[UUID, list[RecipientEvent]] = {}
+    if with_log:
+        logs = await events.of_recipients(connection, with_log)
+    changes: dict[UUID, _Change] = {}
+    for recipient_id, target in locked.items():
+        if target.fresh is not None:
+            changes[recipient_id] = _Change(target, target.fresh, None, [])
+        else:
+            log = logs[recipient_id]
+            changes[recipient_id] = _Change(target, fold(log), log, [])
+    return changes
+
+
+def _decided(change: _Change | None, asked: Asked, caller: Caller, now: datetime) -> Recorded | ProblemError:
+    if change is None:
+        return under_way()
+    try:
+        _spoken_for(change.target, caller)
+    except ProblemError as error:
+        return error
+    decision = decide_acknowledgment(change.state, asked.draft, letter=change.target.letter, now=now, door=caller.door)
+    _acknowledged.add(1, {"door": caller.door, "decision": type(decision).__name__})
+    refusal = _refusal(decision)
+    if refusal is not None:
+        return refusal
+    added = len(change.added)
     match decision:
         case Accepted(fact=fact):
-            state = answered(target.current, fact, now)
-            event = new_event(target.recipient_id, fact, occurred_at=now, recorded_at=now, actor=caller.actor, door=caller.door)
-            await events.append(connection, [event])
-            await recipients.write_answer(connection, target.recipient_id, state)
-            await outbox.add(connection, "ack", [_outgoing(target, fact, now)])
-            return state
-        case SameAgain():
-            return target.current
+            change.add(fact, caller, now)
+        case SameAgain(evidence=evidence) if evidence is not None:
+            change.add(evidence, caller, now)
+        case _:
+            pass
+    return Recorded(asked.recipient_id, change.target.circular_id, change.state, len(change.added) > added)
+
+
+def _spoken_for(target: Locked | None, caller: Caller) -> Locked:
+    """The recipient, if the caller may speak for it or, on the other side, for its sender."""
+    if target is None:
+        # By link or by token: an acknowledgment may outrun the news of its letter, and must not be told that it is lost.
+        raise under_way()
+    speaks_for = target.sender_agency_id if caller.side is Side.SENDER else target.agency_id
+    if caller.agency_id not in (None, speaks_for):
+        raise ProblemError(common.NOT_FOUND)
+    return target
+
+
+def _refusal(decision: Decision) -> ProblemError | None:
+    match decision:
+        case Accepted() | SameAgain():
+            return None
         case Conflict(recorded=recorded):
-            raise ProblemError(problems.ACKNOWLEDGMENT_CONFLICT, described(recorded))
+            return ProblemError(problems.ACKNOWLEDGMENT_CONFLICT, described(recorded))
         case TakenBack(reason=reason, recalled_at=at):
-            raise ProblemError(problems.RECIPIENT_RECALLED, f"recalled at {at.isoformat(timespec='seconds')}: {reason}")
+            return ProblemError(problems.RECIPIENT_RECALLED, f"recalled at {at.isoformat(timespec='seconds')}: {reason}")
         case Invalid(errors=errors):
-            raise ProblemError(problems.BY_CODE[errors[0].code], errors[0].detail, errors=errors)
+            return ProblemError(problems.BY_CODE[errors[0].code], errors[0].detail, errors=errors)
         case _:
             assert_never(decision)
 
@@ -104,27 +242,62 @@ def described(recorded: Acknowledgment) -> str:
             return f"rejected: {recorded.reason}"
 
 
-def _outgoing(target: Locked, fact: Acknowledgment, now: datetime) -> Event:
+def _told(change: _Change) -> list[Event]:
+    """What the other services are told of an answer: that of the highest level alone is the agency's."""
+    target = change.target
+    told: list[Event] = []
+    for event in change.added:
+        match event.fact:
+            case Registration() as fact if event.event_id == change.state.answer_id:
+                told.append(_registered(target, fact, event.recorded_at))
+            case Rejection() as fact:
+                told.append(
+                    RecipientRejected(
+                        **_about(target),
+                        reason=fact.reason,
+                        text=fact.text,
+                        recorded_at=event.recorded_at,
+                        suggested_agency_code=fact.suggested_agency_code,
+                    )
+                )
+            case _:
+                pass
+    return told
+
+
+def _told_afterwards(change: _Change, fact: ChangeFact, now: datetime) -> Sequence[Event]:
+    target, answer = change.target, change.state.acknowledgment
     match fact:
-        case Registration():
-            return RecipientRegistered(
-                recipient_id=target.recipient_id,
-                circular_id=target.circular_id,
-                agency_id=target.agency_id,
-                letter_id=target.letter_id,
-                receive_number=fact.receive_number,
-                receive_date=fact.receive_date,
-                recorded_at=now,
-                receive_time=fact.receive_time,
-                unit=fact.unit,
-            )
-        case Rejection():
-            return RecipientRejected(
-                recipient_id=target.recipient_id,
-                circular_id=target.circular_id,
-                agency_id=target.agency_id,
-                letter_id=target.letter_id,
-                reason=fact.reason,
-                text=fact.text,
-                recorded_at=now,
-            )
+        case Corrected():
+            counts = fact.answer_id == change.state.answer_id
+            return [_registered(target, fact.registration, now, fact.reason)] if counts else []
+        case Withdrawn():
+            if isinstance(answer, Registration):
+                # Another register of the agency has the letter still.
+                return [_registered(target, answer, now, fact.reason)]
+            return [RecipientWithdrawn(**_about(target), reason=fact.reason, recorded_at=now)]
+        case Disputed():
+            return [RecipientDisputed(**_about(target), dispute_id=fact.dispute_id, text=fact.text, recorded_at=now)]
+        case DisputeAnswered():
+            return [RecipientDisputeAnswered(**_about(target), dispute_id=fact.dispute_id, text=fact.text, recorded_at=now)]
+
+
+def _registered(target: Locked, fact: Registration, now: datetime, correction: str | None = None) -> RecipientRegistered:
+    return RecipientRegistered(
+        **_about(target),
+        receive_number=fact.receive_number,
+        receive_date=fact.receive_date,
+        recorded_at=now,
+        receive_time=fact.receive_time,
+        unit=fact.unit,
+        correction=correction,
+    )
+
+
+def _about(target: Locked) -> dict[str, Any]:
+    return {
+        "recipient_id": target.recipient_id,
+        "circular_id": target.circular_id,
+        "agency_id": target.agency_id,
+        "letter_id": target.letter_id,
+    }

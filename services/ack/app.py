@@ -7,7 +7,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from services.ack.api import acknowledgments, annex, assets, circulars, entrance, pages, tracking
+from services.ack.api import acknowledgments, annex, assets, circulars, corrections, entrance, pages, tracking
 from services.ack.config import AckSettings
 from services.ack.consumers import event_handler
 from services.ack.pages.forms import FormSigner
@@ -26,6 +26,8 @@ NAME: Final = "ack"
 # Routes without a token: their link or code is the credential, or they hold nothing but style.
 PUBLIC_ROUTES: Final = (
     "/v1/acknowledgments/{link}",
+    "/v1/acknowledgments/{link}/corrections",
+    "/v1/acknowledgments/{link}/withdrawals",
     "/a",
     "/a/{link}",
     "/t/{link}",
@@ -35,11 +37,15 @@ PUBLIC_ROUTES: Final = (
 )
 
 
+# Thousands of acknowledgments come in one body.
+LARGER: Final = {"/v1/acknowledgments": 16 * 1024 * 1024}
+
+
 def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     """The application on opened resources."""
-    app = web.create_app("Wian: acknowledgments", verifier=verifier)
+    app = web.create_app("Wian: acknowledgments", verifier=verifier, larger=LARGER)
     app.state.resources = resources
-    for module in (acknowledgments, circulars, annex, entrance, pages, tracking, assets):
+    for module in (acknowledgments, corrections, circulars, annex, entrance, pages, tracking, assets):
         app.include_router(module.router)
     return app
 

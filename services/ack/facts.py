@@ -21,12 +21,53 @@ class RejectionReason(StrEnum):
     OTHER = "other"
 
 
+class Level(StrEnum):
+    """Whose register of incoming letters a number is of: a letter gets one at each desk that it passes."""
+
+    CENTRAL = "central"  # หน่วยสารบรรณกลาง
+    DIVISION = "division"  # สำนัก/กอง
+    CENTRE = "centre"  # ศูนย์/กลุ่ม/ฝ่าย
+
+
 class Door(StrEnum):
     """By which way an acknowledgment came in."""
 
     API = "api"
     LINK = "link"
     PAGE = "page"
+    CLERK = "clerk"  # the sender's clerk wrote down what the recipient said
+
+
+class Evidence(StrEnum):
+    """How well it is known who spoke."""
+
+    AUTHENTICATED = "authenticated"  # with the agency's token
+    LINK_HOLDER = "link_holder"  # with the link that went to the agency alone
+    HEARSAY = "hearsay"  # written down by the sender
+
+
+EVIDENCE: Final = {
+    Door.API: Evidence.AUTHENTICATED,
+    Door.LINK: Evidence.LINK_HOLDER,
+    Door.PAGE: Evidence.LINK_HOLDER,
+    Door.CLERK: Evidence.HEARSAY,
+}
+
+
+class Medium(StrEnum):
+    """How a sender's clerk came to know what the recipient says."""
+
+    PAPER = "paper"  # a stamped copy, a receipt book
+    TELEPHONE = "telephone"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """By what, and from whom, a clerk of the sender knows an answer."""
+
+    medium: Medium
+    informant: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +120,10 @@ class Registration:
     registrar_name: str
     registrar_position: str | None
     unit: str | None
+    level: Level = Level.CENTRAL
+    attestation: Attestation | None = None
+    # How many answers the recipient had taken back before: each round of answers has a place of its own.
+    turn: int = 0
 
     @property
     def normalised_number(self) -> str:
@@ -94,6 +139,52 @@ class Rejection:
     text: str
     registrar_name: str
     registrar_position: str | None
+    suggested_agency_code: str | None = None
+    attestation: Attestation | None = None
+    turn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The same answer again, by another door: more evidence, and nothing else."""
+
+    answer_id: UUID
+    attestation: Attestation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """The recipient corrects a registration; `earlier` corrections of it came before. What was written first is kept."""
+
+    answer_id: UUID
+    registration: Registration
+    reason: str
+    earlier: int
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The recipient takes an answer back: it was entered by mistake."""
+
+    answer_id: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disputed:
+    """The sender doubts a receive number (แจ้งเลขรับผิด, eCMS 3.2.6)."""
+
+    dispute_id: UUID
+    answer_id: UUID
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeAnswered:
+    """The recipient says that the number stands."""
+
+    dispute_id: UUID
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +212,23 @@ class Stopped:
 
 
 Acknowledgment = Registration | Rejection
-Fact = HandedOver | Bounced | Undeliverable | Opened | Received | Registration | Rejection | Relayed | Recalled | Stopped
-
-# A recipient answers once; whatever the answer is, there is one place for it.
-ACKNOWLEDGMENT_KEY: Final = "acknowledgment"
+Fact = (
+    HandedOver
+    | Bounced
+    | Undeliverable
+    | Opened
+    | Received
+    | Registration
+    | Rejection
+    | Confirmed
+    | Corrected
+    | Withdrawn
+    | Disputed
+    | DisputeAnswered
+    | Relayed
+    | Recalled
+    | Stopped
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +257,21 @@ class RecipientEvent:
                 return "opened"
             case Received():
                 return "received"
-            case Registration() | Rejection():
-                return ACKNOWLEDGMENT_KEY
+            case Registration(level=Level.CENTRAL, turn=turn) | Rejection(turn=turn):
+                # A recipient's registry answers once; whatever the answer is, there is one place for it.
+                return f"acknowledgment:{turn}" if turn else "acknowledgment"
+            case Registration(level=level, turn=turn):
+                return f"acknowledgment:{turn}:{level}:{normalise(self.fact.unit or '')}"
+            case Confirmed(answer_id=answer):
+                return f"confirmed:{answer}:{self.door}"
+            case Corrected(answer_id=answer, earlier=earlier):
+                return f"corrected:{answer}:{earlier}"
+            case Withdrawn(answer_id=answer):
+                return f"withdrawn:{answer}"
+            case Disputed(dispute_id=dispute):
+                return f"disputed:{dispute}"
+            case DisputeAnswered(dispute_id=dispute):
+                return f"dispute_answered:{dispute}"
             case Relayed(circular_id=circular):
                 return f"relayed:{circular}"
             case Recalled(recall_id=recall):

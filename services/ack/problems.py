@@ -9,8 +9,64 @@ ACKNOWLEDGMENT_CONFLICT: Final = Problem(
     409,
     "The letter has been answered before, and otherwise",
     "หนังสือฉบับนี้มีการตอบรับไว้แล้วเป็นอย่างอื่น",
-    "Look at the answer that `detail` names. If it is wrong, ask the sender to correct it.",
-    "ตรวจสอบการตอบรับเดิมที่แสดงไว้ หากไม่ถูกต้องโปรดแจ้งหน่วยงานผู้ส่ง",
+    "Look at the answer that `detail` names. If it is wrong, correct it: POST …/corrections, or …/withdrawals to take it back.",
+    "ตรวจสอบการตอบรับเดิมที่แสดงไว้ หากไม่ถูกต้องให้แก้ไขด้วย …/corrections หรือถอนด้วย …/withdrawals",
+)
+NOT_ANSWERED: Final = Problem(
+    "not_answered",
+    409,
+    "There is no answer that could be corrected, withdrawn or disputed",
+    "ยังไม่มีการตอบรับที่จะแก้ไข ถอน หรือทักท้วงได้",
+    "Read what is recorded with GET /v1/recipients/{recipient_id}/timeline; a number that is not there is registered, not corrected.",
+    "ตรวจสอบประวัติที่ GET /v1/recipients/{recipient_id}/timeline หากยังไม่มีเลขรับให้ลงทะเบียนรับ",
+)
+DISPUTE_OPEN: Final = Problem(
+    "dispute_open",
+    409,
+    "The answer is disputed already",
+    "มีการทักท้วงเลขรับนี้อยู่แล้ว",
+    "Wait for the recipient to correct the number or to say that it stands.",
+    "รอหน่วยงานผู้รับแก้ไขเลขรับหรือยืนยันเลขรับเดิม",
+)
+DISPUTE_UNKNOWN: Final = Problem(
+    "dispute_unknown",
+    409,
+    "No dispute is open",
+    "ไม่มีการทักท้วงที่รอคำตอบ",
+    "Nothing needs to be answered.",
+    "ไม่ต้องดำเนินการ",
+)
+CONTENT_HASH_DIFFERS: Final = Problem(
+    "content_hash_differs",
+    409,
+    "What you have registered is not the letter as it was sent",
+    "เนื้อหาที่ลงรับไม่ตรงกับหนังสือที่ส่ง",
+    "Fetch the letter again; if it was superseded, register the one that took its place.",
+    "ดึงหนังสือใหม่อีกครั้ง หากมีหนังสือฉบับใหม่แทนให้ลงรับฉบับนั้น",
+)
+LEVEL_INVALID: Final = Problem(
+    "level_invalid",
+    422,
+    "It is not clear whose register the number is of",
+    "ไม่ระบุว่าเป็นทะเบียนของหน่วยงานระดับใด",
+    "Name the level; for a division or a centre name its `unit` too.",
+    "ระบุระดับ และหากเป็นกองหรือศูนย์ให้ระบุชื่อหน่วยด้วย",
+)
+ATTESTATION_INVALID: Final = Problem(
+    "attestation_invalid",
+    422,
+    "It is not said how you know the answer",
+    "ไม่ได้ระบุว่าทราบการตอบรับได้อย่างไร",
+    "Name the medium (paper, telephone or other), and who said so or what shows it.",
+    "ระบุช่องทาง (paper, telephone หรือ other) และผู้ให้ข้อมูลหรือหลักฐาน",
+)
+STATEMENT_INVALID: Final = Problem(
+    "statement_invalid",
+    422,
+    "The reason cannot be taken",
+    "เหตุผลไม่ถูกต้อง",
+    "Say why, in 1 to 1000 characters.",
+    "ระบุเหตุผล ไม่เกิน ๑,๐๐๐ ตัวอักษร",
 )
 RECIPIENT_RECALLED: Final = Problem(
     "recipient_recalled",
@@ -103,6 +159,13 @@ ANNEX_TOO_LONG: Final = Problem(
 
 CATALOGUE: Final = (
     ACKNOWLEDGMENT_CONFLICT,
+    NOT_ANSWERED,
+    DISPUTE_OPEN,
+    DISPUTE_UNKNOWN,
+    CONTENT_HASH_DIFFERS,
+    LEVEL_INVALID,
+    ATTESTATION_INVALID,
+    STATEMENT_INVALID,
     RECIPIENT_RECALLED,
     RECEIVE_NUMBER_INVALID,
     RECEIVE_DATE_INVALID,

@@ -310,6 +310,8 @@ class RecipientRegistered(Event):
     recorded_at: datetime
     receive_time: time | None = None
     unit: str | None = None
+    # Why the recipient corrected the number that it had told before; the newest `recorded_at` is how it stands.
+    correction: str | None = None
 
 
 class RecipientRejected(Event):
@@ -324,6 +326,43 @@ class RecipientRejected(Event):
     reason: str
     text: str
     recorded_at: datetime
+    suggested_agency_code: str | None = None
+
+
+class _Answer(Event):
+    """What becomes of an answer afterwards."""
+
+    recipient_id: UUID
+    circular_id: UUID
+    agency_id: UUID
+    letter_id: UUID
+    recorded_at: datetime
+
+
+class RecipientWithdrawn(_Answer):
+    """A recipient has taken its answer back: it was entered by mistake, and another may follow."""
+
+    TYPE: ClassVar[str] = "ack.recipient.withdrawn.v1"
+
+    reason: str
+
+
+class RecipientDisputed(_Answer):
+    """The sender doubts the receive number; the recipient corrects it or says that it stands."""
+
+    TYPE: ClassVar[str] = "ack.recipient.disputed.v1"
+
+    dispute_id: UUID
+    text: str
+
+
+class RecipientDisputeAnswered(_Answer):
+    """The recipient says that the number stands."""
+
+    TYPE: ClassVar[str] = "ack.recipient.dispute_answered.v1"
+
+    dispute_id: UUID
+    text: str
 
 
 EVENT_TYPES: Final[tuple[type[Event], ...]] = (
@@ -338,4 +377,7 @@ EVENT_TYPES: Final[tuple[type[Event], ...]] = (
     DeliveriesRecalled,
     RecipientRegistered,
     RecipientRejected,
+    RecipientWithdrawn,
+    RecipientDisputed,
+    RecipientDisputeAnswered,
 )

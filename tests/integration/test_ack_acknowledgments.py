@@ -29,7 +29,10 @@ async def test_a_registration_is_recorded_and_told(ack: OpenAck) -> None:
     await ack.apply(*sent.chunks())
     answer = await ack.acknowledge(sent.recipients[0])
     assert answer.status_code == 200, answer.text
-    assert answer.json() == {
+    told = answer.json()
+    assert len(told.pop("entries")) == 1
+    assert told.pop("answer_id")
+    assert told == {
         "recipient_id": str(sent.recipients[0].recipient_id),
         "circular_id": str(sent.circular_id),
         "state": "registered",
@@ -41,6 +44,8 @@ async def test_a_registration_is_recorded_and_told(ack: OpenAck) -> None:
         "unit": "งานสารบรรณ",
         "rejection": None,
         "recorded_at": "2026-11-23T04:30:00Z",
+        "door": "api",
+        "disputed": False,
     }
     assert await ack.outgoing() == ["ack.recipient.registered.v1"]
     row, other = await ack.rows(sent)
@@ -54,7 +59,7 @@ async def test_a_rejection_is_recorded_and_told(ack: OpenAck) -> None:
     answer = await post_link(ack, ack.link(sent.recipients[0]), REJECTED)
     assert answer.status_code == 200
     assert answer.json()["state"] == "rejected"
-    assert answer.json()["rejection"] == {"reason": "misaddressed", "text": REJECTED["text"]}
+    assert answer.json()["rejection"] == {"reason": "misaddressed", "text": REJECTED["text"], "suggested_agency_code": None}
     assert await ack.outgoing() == ["ack.recipient.rejected.v1"]
 
 

@@ -144,7 +144,11 @@ async def test_the_second_form_refuses_the_letter(ack: OpenAck) -> None:
     done = await send_form(ack, link, {**REJECTED, "text": "บรรทัดหนึ่ง\r\nบรรทัดสอง", "nonce": nonce})
     assert done.status_code == 200
     assert "ส่งผิดหน่วยงาน" in done.text
-    assert (await ack.rows(sent))[0]["rejection"] == {"reason": "misaddressed", "text": "บรรทัดหนึ่ง\nบรรทัดสอง"}
+    assert (await ack.rows(sent))[0]["rejection"] == {
+        "reason": "misaddressed",
+        "text": "บรรทัดหนึ่ง\nบรรทัดสอง",
+        "suggested_agency_code": None,
+    }
 
 
 async def test_a_wrong_field_is_named_and_what_was_typed_is_kept(ack: OpenAck) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
+from uuid import UUID
 
 import pytest
 
@@ -10,13 +11,15 @@ from services.ack.decide import (
     Conflict,
     Draft,
     Invalid,
+    LetterFacts,
+    Notice,
     RegistrationDraft,
     RejectionDraft,
     SameAgain,
     decide_acknowledgment,
 )
-from services.ack.facts import Registration, Rejection, RejectionReason
-from services.ack.fold import RecipientState, State
+from services.ack.facts import Confirmed, Door, Level, Received, Registration, Rejection, RejectionReason, new_event
+from services.ack.fold import RecipientState, fold
 from services.ack.problems import BY_CODE, CATALOGUE
 
 LETTER_DATE = date(2026, 11, 16)
@@ -24,17 +27,18 @@ NOW = datetime(2026, 11, 23, 4, 30, tzinfo=UTC)
 DRAFT = RegistrationDraft("๑๑๐๗๒", "2026-11-23", "09:30", "สมหญิง รักงาน", "", "งานสารบรรณ")
 REFUSAL = RejectionDraft("misaddressed", "ผิดหน่วยงาน", "วิชัย มั่นคง", "")
 UNANSWERED = RecipientState()
+RECIPIENT = UUID(int=7)
+CONTENT_HASH = "ab" * 32
 
 
 def decide(draft: Draft, state: RecipientState = UNANSWERED, now: datetime = NOW) -> object:
-    return decide_acknowledgment(state, draft, letter_date=LETTER_DATE, now=now)
+    return decide_acknowledgment(state, draft, letter=LetterFacts(LETTER_DATE, CONTENT_HASH), now=now, door=Door.API)
 
 
 def answered(draft: Draft) -> RecipientState:
     decision = decide(draft)
     assert isinstance(decision, Accepted)
-    state = State.REGISTERED if isinstance(decision.fact, Registration) else State.REJECTED
-    return RecipientState(state=state, acknowledgment=decision.fact, recorded_at=NOW)
+    return fold([new_event(RECIPIENT, decision.fact, occurred_at=NOW, recorded_at=NOW, actor="a", door=Door.API)])
 
 
 def codes(decision: object) -> list[tuple[str, str]]:
@@ -85,7 +89,7 @@ def test_a_day_may_be_written_in_the_thai_way(day: str) -> None:
 
 
 def test_today_is_today_in_bangkok() -> None:
-    tomorrow = replace(DRAFT, receive_date="2026-11-24")
+    tomorrow = replace(DRAFT, receive_date="2026-11-24", receive_time="")
     assert isinstance(decide(tomorrow, now=datetime(2026, 11, 23, 16, 59, tzinfo=UTC)), Invalid)
     assert isinstance(decide(tomorrow, now=datetime(2026, 11, 23, 17, 0, tzinfo=UTC)), Accepted)
 
@@ -94,7 +98,7 @@ def test_today_is_today_in_bangkok() -> None:
     ("written", "read"), [("", None), ("9:05", time(9, 5)), ("๑๔.๓๐ น.", time(14, 30)), ("23:59:30", time(23, 59))]
 )
 def test_a_time_of_day_is_read(written: str, read: time | None) -> None:
-    decision = decide(replace(DRAFT, receive_time=written))
+    decision = decide(replace(DRAFT, receive_date="2026-11-22", receive_time=written))
     assert isinstance(decision, Accepted)
     assert isinstance(decision.fact, Registration)
     assert decision.fact.receive_time == read
@@ -137,3 +141,37 @@ def test_a_refusal_says_why() -> None:
 
 def test_the_catalogue_is_found_by_code() -> None:
     assert len(BY_CODE) == len(CATALOGUE)
+
+
+def test_each_desk_has_a_number_of_its_own() -> None:
+    central = answered(DRAFT)
+    division = replace(DRAFT, receive_number="๕๕", unit="กองช่าง", level="division")
+    decision = decide(division, central)
+    assert isinstance(decision, Accepted)
+    assert isinstance(decision.fact, Registration)
+    assert decision.fact.level is Level.DIVISION
+    assert codes(decide(replace(division, unit=""))) == [("/unit", "level_invalid")]
+    assert codes(decide(replace(DRAFT, level="attic"))) == [("/level", "level_invalid")]
+
+
+def test_an_answer_by_another_door_is_evidence() -> None:
+    state = answered(DRAFT)
+    letter = LetterFacts(LETTER_DATE, CONTENT_HASH)
+    by_link = decide_acknowledgment(state, DRAFT, letter=letter, now=NOW, door=Door.LINK)
+    assert state.answer_id is not None
+    assert by_link == SameAgain(Confirmed(state.answer_id))
+
+
+def test_what_was_registered_is_the_letter_that_was_sent() -> None:
+    assert isinstance(decide(replace(DRAFT, content_hash=CONTENT_HASH.upper())), Accepted)
+    assert codes(decide(replace(DRAFT, content_hash="cd" * 32))) == [("/content_hash", "content_hash_differs")]
+
+
+def test_a_time_that_is_still_to_come_is_refused() -> None:
+    assert isinstance(decide(replace(DRAFT, receive_time="11:35")), Accepted)
+    assert codes(decide(replace(DRAFT, receive_time="11:36"))) == [("/receive_time", "receive_time_invalid")]
+
+
+def test_a_notice_says_what_is_not_known_yet() -> None:
+    assert decide(Notice.RECEIVED) == Accepted(Received())
+    assert decide(Notice.OPENED, answered(DRAFT)) == SameAgain()

@@ -1,12 +1,13 @@
 """Routes by which systems acknowledge letters: with a token, or with the link that came with the letter."""
 
-from typing import Annotated
+from collections import Counter
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path
 
-from services.ack.acknowledging import Caller, acknowledge
-from services.ack.api.bodies import AcknowledgmentIn, AcknowledgmentOut, OwnRecipientOut
+from services.ack.acknowledging import Asked, Caller, acknowledge, acknowledge_many
+from services.ack.api.bodies import AcknowledgmentIn, AcknowledgmentOut, BulkIn, BulkItemOut, BulkOut, OwnRecipientOut
 from services.ack.api.dependencies import Ack, Acknowledger, RecipientReader, read_link
 from services.ack.facts import Door
 from services.ack.store import circulars, recipients
@@ -15,6 +16,9 @@ from shared.links import Purpose
 from shared.problems import ProblemError
 
 router = APIRouter(tags=["acknowledgments"])
+
+# Small enough that its rows are not held for long, large enough that a transaction costs little.
+GROUP: Final = 500
 
 AcknowledgmentBody = Annotated[AcknowledgmentIn, Body()]
 Link = Annotated[str, Path(max_length=300, description="The signed link; it is the credential.")]
@@ -38,6 +42,23 @@ async def acknowledge_with_link(link: Link, body: AcknowledgmentBody, ack: Ack) 
     recipient_id = read_link(ack, Purpose.ACKNOWLEDGE, link)
     by = Caller(Door.LINK, "holder of the link")
     return AcknowledgmentOut.of(await acknowledge(ack.database, recipient_id, body.draft(), by, now=ack.now()))
+
+
+@router.post("/v1/acknowledgments", summary="Acknowledge many letters at once")
+async def acknowledge_in_bulk(body: BulkIn, caller: Acknowledger, ack: Ack) -> BulkOut:
+    """Up to 10,000 acknowledgments of your agency with a result for each; one that is refused does not hold up the others.
+
+    Items are recorded in groups. When a call breaks off, send it again: what was recorded is found as recorded.
+    """
+    by, now = Caller(Door.API, caller.client_id, caller.agency()), ack.now()
+    asked = [Asked(item.recipient_id, item.acknowledgment.draft()) for item in body.items]
+    results: list[BulkItemOut] = []
+    for start in range(0, len(asked), GROUP):
+        group = asked[start : start + GROUP]
+        recorded = await acknowledge_many(ack.database, group, by, now=now)
+        results += [BulkItemOut.of(one.recipient_id, result) for one, result in zip(group, recorded, strict=True)]
+    counts = Counter(result.status for result in results)
+    return BulkOut(recorded=counts[201], repeated=counts[200], refused=len(results) - counts[201] - counts[200], items=results)
 
 
 @router.get("/v1/recipients/{recipient_id}", summary="Read what is recorded of a letter that your agency received")

@@ -1,18 +1,23 @@
 """Bodies of requests and answers."""
 
 from datetime import date, datetime, time
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from services.ack.acknowledging import Recorded
-from services.ack.decide import Draft, RegistrationDraft, RejectionDraft
-from services.ack.facts import Registration, Rejection, RejectionReason
-from services.ack.fold import State
+from services.ack.corrections import CorrectionDraft, DisputeDraft, DisputeReplyDraft, WithdrawalDraft
+from services.ack.decide import AttestationDraft, Draft, Notice, RegistrationDraft, RejectionDraft
+from services.ack.facts import Door, Level, Medium, Registration, Rejection, RejectionReason
+from services.ack.fold import Entry, State
 from services.ack.store.circulars import Circular, Counts
 from services.ack.store.recipients import Recipient
 from services.ack.view import Matrix, Progress
+from shared.ids import new_id
+from shared.problems import ProblemError
+
+MOST_IN_BULK: Final = 10_000
 
 # The rules are in `decide`, the same for every door; these bounds only keep nonsense out.
 _Text = Annotated[str, Field(max_length=400)]
@@ -49,9 +54,13 @@ class RegistrationIn(_Body):
     receive_time: _Text | None = Field(default=None, description="09:30")
     registrar_name: _Text = Field(description="Who registered the letter: 1 to 200 characters.")
     registrar_position: _Text | None = None
-    unit: _Text | None = Field(default=None, description="The unit whose register it is.")
+    unit: _Text | None = Field(default=None, description="The unit whose register it is; required below the central registry.")
+    level: Level = Field(default=Level.CENTRAL, description="At which desk: a letter gets a number at each that it passes.")
+    content_hash: _Text | None = Field(
+        default=None, description="SHA-256 of the letter as you have it; refused when the letter that was sent has another."
+    )
 
-    def draft(self) -> Draft:
+    def draft(self, attestation: AttestationDraft | None = None) -> RegistrationDraft:
         """What the decision works with."""
         return RegistrationDraft(
             self.receive_number,
@@ -60,6 +69,9 @@ class RegistrationIn(_Body):
             self.registrar_name,
             self.registrar_position or "",
             self.unit or "",
+            self.level,
+            self.content_hash or "",
+            attestation,
         )
 
 
@@ -84,13 +96,165 @@ class RejectionIn(_Body):
     text: _LongText = Field(default="", description="In words, up to 1000 characters; required when the reason is `other`.")
     registrar_name: _Text
     registrar_position: _Text | None = None
+    suggested_agency_code: _Text | None = Field(default=None, description="The agency to which the letter should have gone.")
+
+    def draft(self, attestation: AttestationDraft | None = None) -> RejectionDraft:
+        """What the decision works with."""
+        return RejectionDraft(
+            self.reason,
+            self.text,
+            self.registrar_name,
+            self.registrar_position or "",
+            self.suggested_agency_code or "",
+            attestation,
+        )
+
+
+class NoticeIn(_Body):
+    """Your system has the letter, or somebody has opened it; your registry has not answered yet."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"outcome": "received"}]})
+
+    outcome: Literal[Notice.RECEIVED, Notice.OPENED]
+
+    def draft(self) -> Notice:
+        """What the decision works with."""
+        return self.outcome
+
+
+AcknowledgmentIn = Annotated[RegistrationIn | RejectionIn | NoticeIn, Field(discriminator="outcome")]
+
+
+class AttestedIn(_Body):
+    """An answer that the sender's clerk knows from paper or by telephone; it is marked as such for ever."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "medium": "telephone",
+                    "informant": "คุณสมหญิง งานสารบรรณ ๐ ๓๔๔๑ ๑๒๕๑",
+                    "answer": {
+                        "outcome": "registered",
+                        "receive_number": "๑๑๐๗๒",
+                        "receive_date": "2026-11-23",
+                        "registrar_name": "สมหญิง รักงาน",
+                    },
+                }
+            ]
+        }
+    )
+
+    medium: Medium
+    informant: _Text = Field(description="Who said so, or what shows it: up to 200 characters.")
+    answer: Annotated[RegistrationIn | RejectionIn, Field(discriminator="outcome")]
 
     def draft(self) -> Draft:
         """What the decision works with."""
-        return RejectionDraft(self.reason, self.text, self.registrar_name, self.registrar_position or "")
+        return self.answer.draft(AttestationDraft(self.medium, self.informant))
 
 
-AcknowledgmentIn = Annotated[RegistrationIn | RejectionIn, Field(discriminator="outcome")]
+class CorrectionIn(_Body):
+    """A registration as it should have been written. What was written first is kept."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "reason": "อ่านเลขรับผิด",
+                    "registration": {
+                        "outcome": "registered",
+                        "receive_number": "๑๑๐๗๓",
+                        "receive_date": "2026-11-23",
+                        "registrar_name": "สมหญิง รักงาน",
+                    },
+                }
+            ]
+        }
+    )
+
+    reason: _LongText
+    registration: RegistrationIn
+    answer_id: UUID | None = Field(
+        default=None, description="Which entry, when there are several; else that of the highest level."
+    )
+
+    def change(self) -> CorrectionDraft:
+        """What the decision works with."""
+        return CorrectionDraft(self.registration.draft(), self.reason, self.answer_id)
+
+
+class WithdrawalIn(_Body):
+    """An answer was entered by mistake; another may be given afterwards."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "ลงรับผิดฉบับ"}]})
+
+    reason: _LongText
+    answer_id: UUID | None = Field(default=None, description="Which answer, when there are several; else the one that counts.")
+
+    def change(self) -> WithdrawalDraft:
+        """What the decision works with."""
+        return WithdrawalDraft(self.reason, self.answer_id)
+
+
+class DisputeIn(_Body):
+    """Why you doubt the receive number (แจ้งเลขรับผิด)."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "เลขรับนี้เป็นของหนังสืออีกฉบับหนึ่ง"}]})
+
+    text: _LongText
+    answer_id: UUID | None = Field(
+        default=None, description="Which entry, when there are several; else that of the highest level."
+    )
+
+    def change(self) -> DisputeDraft:
+        """What the decision works with."""
+        return DisputeDraft(new_id(), self.text, self.answer_id)
+
+
+class DisputeReplyIn(_Body):
+    """Why the number stands. A number that is wrong is corrected instead."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "ตรวจสอบกับทะเบียนหนังสือรับแล้ว เลขรับถูกต้อง"}]})
+
+    text: _LongText
+
+    def change(self) -> DisputeReplyDraft:
+        """What the decision works with."""
+        return DisputeReplyDraft(self.text)
+
+
+class BulkItemIn(_Body):
+    """One recipient's acknowledgment."""
+
+    recipient_id: UUID
+    acknowledgment: AcknowledgmentIn
+
+
+class BulkIn(_Body):
+    """Up to 10,000 acknowledgments."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [
+                        {
+                            "recipient_id": "0190f3a0-0000-7000-8000-000000000001",
+                            "acknowledgment": {
+                                "outcome": "registered",
+                                "receive_number": "๑๑๐๗๒",
+                                "receive_date": "2026-11-23",
+                                "registrar_name": "สมหญิง รักงาน",
+                            },
+                        }
+                    ]
+                }
+            ]
+        }
+    )
+
+    items: list[BulkItemIn] = Field(min_length=1, max_length=MOST_IN_BULK)
 
 
 class RejectionOut(BaseModel):
@@ -98,6 +262,24 @@ class RejectionOut(BaseModel):
 
     reason: RejectionReason
     text: str
+    suggested_agency_code: str | None
+
+
+class EntryOut(BaseModel):
+    """The letter in one register of the recipient, as it stands after corrections."""
+
+    answer_id: UUID
+    level: Level
+    receive_number: str
+    receive_date: date
+    receive_time: _Minutes | None
+    registrar_name: str
+    registrar_position: str | None
+    unit: str | None
+    recorded_at: datetime
+    corrected_at: datetime | None
+    written_number: str = Field(description="As it was written first.")
+    door: Door | None
 
 
 class RecipientOut(BaseModel):
@@ -121,6 +303,13 @@ class RecipientOut(BaseModel):
     unit: str | None
     rejection: RejectionOut | None
     recorded_at: datetime | None = Field(description="When the acknowledgment was recorded here.")
+    answer_id: UUID | None = Field(description="By which a correction names it.")
+    door: Door | None = Field(description="By which way it came; `clerk`: written down by the sender, not said by the recipient.")
+    entries: list[EntryOut] | None = Field(
+        description="All entries from the central registry down, when there are several or one was corrected."
+    )
+    withdrawals: int = Field(description="Answers that the recipient took back before.")
+    dispute_text: str | None = Field(description="What the sender doubts, until it is answered or settled by a correction.")
     relay_duty: bool
     relayed_circular_id: UUID | None
     onward_recipients: int
@@ -139,7 +328,11 @@ class RecipientOut(BaseModel):
 def _rejection(recipient: Recipient) -> RejectionOut | None:
     if recipient.rejection_reason is None:
         return None
-    return RejectionOut(reason=RejectionReason(recipient.rejection_reason), text=recipient.rejection_text or "")
+    return RejectionOut(
+        reason=RejectionReason(recipient.rejection_reason),
+        text=recipient.rejection_text or "",
+        suggested_agency_code=recipient.suggested_agency_code,
+    )
 
 
 class AcknowledgmentOut(BaseModel):
@@ -156,6 +349,10 @@ class AcknowledgmentOut(BaseModel):
     unit: str | None
     rejection: RejectionOut | None
     recorded_at: datetime | None
+    answer_id: UUID | None
+    door: Door | None
+    entries: list[EntryOut]
+    disputed: bool
 
     @classmethod
     def of(cls, recorded: Recorded) -> Self:
@@ -172,9 +369,87 @@ class AcknowledgmentOut(BaseModel):
             registrar_name=answer and answer.registrar_name,
             registrar_position=answer and answer.registrar_position,
             unit=registration and registration.unit,
-            rejection=RejectionOut(reason=answer.reason, text=answer.text) if isinstance(answer, Rejection) else None,
+            rejection=RejectionOut.model_validate(answer, from_attributes=True) if isinstance(answer, Rejection) else None,
             recorded_at=recorded.state.recorded_at,
+            answer_id=recorded.state.answer_id,
+            door=recorded.state.door,
+            entries=[_entry(entry) for entry in recorded.state.entries],
+            disputed=recorded.state.dispute is not None,
         )
+
+
+def _entry(entry: Entry) -> EntryOut:
+    given = entry.registration
+    return EntryOut(
+        answer_id=entry.answer_id,
+        level=given.level,
+        receive_number=given.receive_number,
+        receive_date=given.receive_date,
+        receive_time=given.receive_time,
+        registrar_name=given.registrar_name,
+        registrar_position=given.registrar_position,
+        unit=given.unit,
+        recorded_at=entry.recorded_at,
+        corrected_at=entry.corrected_at,
+        written_number=entry.written.receive_number,
+        door=entry.door,
+    )
+
+
+class BulkItemOut(BaseModel):
+    """What became of one item: 201 recorded, 200 recorded before, else the status and code of a problem."""
+
+    recipient_id: UUID
+    status: int
+    state: State | None = None
+    recorded_at: datetime | None = None
+    code: str | None = None
+    detail: str | None = None
+    errors: list[dict[str, str]] | None = None
+
+    @classmethod
+    def of(cls, recipient_id: UUID, result: Recorded | ProblemError) -> Self:
+        """The result of one item."""
+        if isinstance(result, Recorded):
+            status = 201 if result.new else 200
+            return cls(recipient_id=recipient_id, status=status, state=result.state.state, recorded_at=result.state.recorded_at)
+        faults = [{"pointer": one.pointer, "code": one.code, "detail": one.detail} for one in result.errors]
+        return cls(
+            recipient_id=recipient_id,
+            status=result.problem.status,
+            code=result.problem.code,
+            detail=result.detail or None,
+            errors=faults or None,
+        )
+
+
+class BulkOut(BaseModel):
+    """A result for each item, in the order in which they were sent."""
+
+    recorded: int
+    repeated: int
+    refused: int
+    items: list[BulkItemOut]
+
+
+class EventOut(BaseModel):
+    """One event of a recipient's log."""
+
+    event_id: UUID
+    type: str
+    occurred_at: datetime = Field(description="As whoever told of it says.")
+    recorded_at: datetime = Field(description="When it was recorded here.")
+    channel: str | None = Field(description="The delivery's channel, or the door by which an answer came.")
+    grade: str | None = Field(description="How much it proves.")
+    data: dict[str, Any]
+
+
+class TimelineOut(BaseModel):
+    """All that was recorded of a recipient, in the order in which it was recorded."""
+
+    recipient_id: UUID
+    circular_id: UUID
+    events: list[EventOut]
 
 
 class SuccessorOut(BaseModel):

@@ -6,8 +6,9 @@ from datetime import date, datetime, time
 from typing import Any, Final
 from uuid import UUID
 
-from services.ack.facts import Acknowledgment, Registration, Rejection, RejectionReason
-from services.ack.fold import RecipientState, State
+from services.ack.decide import LetterFacts
+from services.ack.facts import Registration, Rejection
+from services.ack.fold import Entry, RecipientState, State
 from shared.contracts.events import FrozenRecipient
 from shared.postgres import Connection, Row
 
@@ -30,35 +31,47 @@ SELECT recipient_id FROM recipients WHERE recipient_id = ANY($1::uuid[]) ORDER B
 LOCK_EARLY_SHARED: Final = "SELECT pg_advisory_xact_lock_shared(x'61636b'::int)"
 LOCK_EARLY: Final = "SELECT pg_advisory_xact_lock(x'61636b'::int)"
 
-LOCK_ONE: Final = """
-SELECT r.recipient_id, r.circular_id, r.agency_id, r.state, r.receive_number, r.receive_date, r.receive_time,
-    r.registrar_name, r.registrar_position, r.unit, r.rejection_reason, r.rejection_text, r.recorded_at,
-    r.recalled_at, r.recall_reason, (c.letter ->> 'date')::date AS letter_date, (c.letter ->> 'letter_id')::uuid AS letter_id
-FROM recipients r JOIN circulars c ON c.circular_id = r.circular_id WHERE r.recipient_id = $1 FOR UPDATE OF r
+LOCK_TO_ANSWER: Final = """
+SELECT r.recipient_id, r.circular_id, r.agency_id, r.state, r.answer_id, r.withdrawals, r.recalled_at, r.recall_reason,
+    c.sender_agency_id, (c.letter ->> 'date')::date AS letter_date, (c.letter ->> 'letter_id')::uuid AS letter_id,
+    c.letter ->> 'content_hash' AS content_hash
+FROM recipients r JOIN circulars c ON c.circular_id = r.circular_id WHERE r.recipient_id = ANY($1::uuid[])
+ORDER BY r.recipient_id FOR UPDATE OF r
 """
 
-# What `fold.answered` says, for a row that this transaction holds; `answered` is held to `fold` by a property.
-WRITE_ANSWER: Final = """
-UPDATE recipients SET state = $2, receive_number = $3, receive_number_normalised = $4, receive_date = $5, receive_time = $6,
-    registrar_name = $7, registrar_position = $8, unit = $9, rejection_reason = $10, rejection_text = $11, recorded_at = $12
-WHERE recipient_id = $1
+WRITE_ANSWERS: Final = """
+UPDATE recipients SET state = s.state, receive_number = s.receive_number,
+    receive_number_normalised = s.receive_number_normalised, receive_date = s.receive_date, receive_time = s.receive_time,
+    registrar_name = s.registrar_name, registrar_position = s.registrar_position, unit = s.unit,
+    rejection_reason = s.rejection_reason, rejection_text = s.rejection_text,
+    suggested_agency_code = s.suggested_agency_code, recorded_at = s.recorded_at, answer_id = s.answer_id, door = s.door,
+    entries = s.entries, withdrawals = s.withdrawals, dispute_text = s.dispute_text
+FROM jsonb_to_recordset($1) AS s (recipient_id uuid, state text, receive_number text, receive_number_normalised text,
+    receive_date date, receive_time time, registrar_name text, registrar_position text, unit text, rejection_reason text,
+    rejection_text text, suggested_agency_code text, recorded_at timestamptz, answer_id uuid, door text, entries jsonb,
+    withdrawals bigint, dispute_text text)
+WHERE recipients.recipient_id = s.recipient_id
 """
 
+# What the fold says beside the answer. Whatever writes it has locked the rows.
 WRITE_SUMMARIES: Final = """
-UPDATE recipients SET state = s.state, delivery_id = s.delivery_id, handed_over_at = s.handed_over_at,
-    hand_over_channel = s.hand_over_channel, hand_over_grade = s.hand_over_grade,
-    failure_reason = s.failure_reason, failure_detail = s.failure_detail,
-    receive_number = s.receive_number, receive_number_normalised = s.receive_number_normalised,
-    receive_date = s.receive_date, receive_time = s.receive_time, registrar_name = s.registrar_name,
-    registrar_position = s.registrar_position, unit = s.unit, rejection_reason = s.rejection_reason,
-    rejection_text = s.rejection_text, recorded_at = s.recorded_at, relayed_circular_id = s.relayed_circular_id,
-    onward_recipients = s.onward_recipients, recalled_at = s.recalled_at, recall_reason = s.recall_reason,
-    stopped_at = s.stopped_at
-FROM jsonb_to_recordset($1) AS s (recipient_id uuid, state text, delivery_id uuid, handed_over_at timestamptz,
-    hand_over_channel text, hand_over_grade text, failure_reason text, failure_detail text, receive_number text,
-    receive_number_normalised text, receive_date date, receive_time time, registrar_name text, registrar_position text,
-    unit text, rejection_reason text, rejection_text text, recorded_at timestamptz, relayed_circular_id uuid,
-    onward_recipients bigint, recalled_at timestamptz, recall_reason text, stopped_at timestamptz)
+UPDATE recipients SET delivery_id = s.delivery_id, handed_over_at = s.handed_over_at,
+    hand_over_channel = s.hand_over_channel, hand_over_grade = s.hand_over_grade, failure_reason = s.failure_reason,
+    failure_detail = s.failure_detail, relayed_circular_id = s.relayed_circular_id, onward_recipients = s.onward_recipients,
+    recalled_at = s.recalled_at, recall_reason = s.recall_reason, stopped_at = s.stopped_at,
+    state = s.state, receive_number = s.receive_number,
+    receive_number_normalised = s.receive_number_normalised, receive_date = s.receive_date, receive_time = s.receive_time,
+    registrar_name = s.registrar_name, registrar_position = s.registrar_position, unit = s.unit,
+    rejection_reason = s.rejection_reason, rejection_text = s.rejection_text,
+    suggested_agency_code = s.suggested_agency_code, recorded_at = s.recorded_at, answer_id = s.answer_id, door = s.door,
+    entries = s.entries, withdrawals = s.withdrawals, dispute_text = s.dispute_text
+FROM jsonb_to_recordset($1) AS s (recipient_id uuid, delivery_id uuid, handed_over_at timestamptz, hand_over_channel text,
+    hand_over_grade text, failure_reason text, failure_detail text, relayed_circular_id uuid, onward_recipients bigint,
+    recalled_at timestamptz, recall_reason text, stopped_at timestamptz,
+    state text, receive_number text, receive_number_normalised text, receive_date date, receive_time time,
+    registrar_name text, registrar_position text, unit text, rejection_reason text, rejection_text text,
+    suggested_agency_code text, recorded_at timestamptz, answer_id uuid, door text, entries jsonb, withdrawals bigint,
+    dispute_text text)
 WHERE recipients.recipient_id = s.recipient_id
 """
 
@@ -66,7 +79,7 @@ _COLUMNS: Final = """r.recipient_id, r.circular_id, r.position, r.agency_id, a.c
     r.title, r.relay_duty, r.state, r.handed_over_at, r.hand_over_channel, r.hand_over_grade, r.failure_reason,
     r.failure_detail, r.receive_number, r.receive_date, r.receive_time, r.registrar_name, r.registrar_position, r.unit,
     r.rejection_reason, r.rejection_text, r.recorded_at, r.relayed_circular_id, r.onward_recipients, r.recalled_at,
-    r.recall_reason, r.stopped_at"""
+    r.recall_reason, r.stopped_at, r.answer_id, r.door, r.suggested_agency_code, r.entries, r.withdrawals, r.dispute_text"""
 
 GET: Final = f"""
 SELECT {_COLUMNS} FROM recipients r LEFT JOIN agencies a ON a.agency_id = r.agency_id WHERE r.recipient_id = $1
@@ -80,14 +93,18 @@ WHERE r.circular_id = $1 AND r.position > $2 AND ($3::text IS NULL OR r.state = 
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A recipient whose row this transaction holds, and its answer if it has given one."""
+    """A recipient whose row this transaction holds.
+
+    `fresh` is its state while it has never answered, as far as an answer is decided by it; None when the log must be asked.
+    """
 
     recipient_id: UUID
     circular_id: UUID
     agency_id: UUID
-    letter_date: date
+    sender_agency_id: UUID
     letter_id: UUID
-    current: RecipientState
+    letter: LetterFacts
+    fresh: RecipientState | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +139,12 @@ class Recipient:
     recalled_at: datetime | None
     recall_reason: str | None
     stopped_at: datetime | None
+    answer_id: UUID | None
+    door: str | None
+    suggested_agency_code: str | None
+    entries: list[dict[str, Any]] | None
+    withdrawals: int
+    dispute_text: str | None
 
     def is_late(self, deadline: datetime | None, now: datetime) -> bool:
         """Whether the answer came, or is still to come, after the deadline; a tie is in time, and of a recall none is due."""
@@ -157,32 +180,25 @@ async def wait_for_early_events(connection: Connection) -> None:
     await connection.execute(LOCK_EARLY)
 
 
-async def lock(connection: Connection, recipient_id: UUID) -> Locked | None:
-    """Lock one recipient until the transaction ends. Of its state only the rank, the answer and the recall are read."""
-    row = await connection.fetchrow(LOCK_ONE, recipient_id)
-    if row is None:
-        return None
-    current = RecipientState(
-        state=State(row["state"]),
-        acknowledgment=_acknowledgment(row),
-        recorded_at=row["recorded_at"],
-        recalled_at=row["recalled_at"],
-        recall_reason=row["recall_reason"],
+async def lock_to_answer(connection: Connection, recipient_ids: Sequence[UUID]) -> dict[UUID, Locked]:
+    """Lock the recipients that are there until the transaction ends, with what an answer is decided by."""
+    return {row["recipient_id"]: _locked(row) for row in await connection.fetch(LOCK_TO_ANSWER, list(recipient_ids))}
+
+
+def _locked(row: Row) -> Locked:
+    fresh = None
+    if row["answer_id"] is None and row["withdrawals"] == 0:
+        fresh = RecipientState(State(row["state"]), recalled_at=row["recalled_at"], recall_reason=row["recall_reason"])
+    letter = LetterFacts(row["letter_date"], row["content_hash"])
+    return Locked(
+        row["recipient_id"], row["circular_id"], row["agency_id"], row["sender_agency_id"], row["letter_id"], letter, fresh
     )
-    return Locked(row["recipient_id"], row["circular_id"], row["agency_id"], row["letter_date"], row["letter_id"], current)
 
 
-async def write_answer(connection: Connection, recipient_id: UUID, state: RecipientState) -> None:
-    """Write the answer that the recipient, whose row the transaction holds, has just given."""
-    match state.acknowledgment:
-        case None:
-            raise ValueError("there is no answer to write")
-        case Registration() as a:
-            number = a.receive_number, a.normalised_number, a.receive_date, a.receive_time
-            answer = *number, a.registrar_name, a.registrar_position, a.unit, None, None
-        case Rejection() as a:
-            answer = None, None, None, None, a.registrar_name, a.registrar_position, None, a.reason.value, a.text
-    await connection.execute(WRITE_ANSWER, recipient_id, state.state.value, *answer, state.recorded_at)
+async def write_answers(connection: Connection, states: Mapping[UUID, RecipientState]) -> None:
+    """Write what these recipients, whose rows the transaction holds, have answered; the other columns stay."""
+    rows = [{"recipient_id": str(recipient_id), **_answer(state)} for recipient_id, state in states.items()]
+    await connection.execute(WRITE_ANSWERS, rows)
 
 
 async def write_summaries(connection: Connection, states: Mapping[UUID, RecipientState]) -> None:
@@ -209,14 +225,12 @@ def _summary(recipient_id: UUID, state: RecipientState) -> dict[str, Any]:
     delivery_id = best.delivery_id if best else failure.delivery_id if failure else None
     summary: dict[str, Any] = {
         "recipient_id": str(recipient_id),
-        "state": state.state.value,
         "delivery_id": _text(delivery_id),
         "handed_over_at": _moment(state.handed_over_at),
         "hand_over_channel": best.channel.value if best else None,
         "hand_over_grade": best.grade.value if best else None,
         "failure_reason": failure.reason if failure else None,
         "failure_detail": failure.detail if failure else None,
-        "recorded_at": _moment(state.recorded_at),
         "relayed_circular_id": _text(state.relayed_circular_id),
         "onward_recipients": state.onward_recipients,
         "recalled_at": _moment(state.recalled_at),
@@ -227,44 +241,51 @@ def _summary(recipient_id: UUID, state: RecipientState) -> dict[str, Any]:
 
 
 def _answer(state: RecipientState) -> dict[str, Any]:
+    common: dict[str, Any] = {
+        "state": state.state.value,
+        "recorded_at": _moment(state.recorded_at),
+        "answer_id": _text(state.answer_id),
+        "door": state.door,
+        "withdrawals": state.withdrawals,
+        "dispute_text": None if state.dispute is None else state.dispute.text,
+    }
     match state.acknowledgment:
         case None:
-            return {}
+            return common
         case Registration() as given:
-            return {
-                "receive_number": given.receive_number,
-                "receive_number_normalised": given.normalised_number,
-                "receive_date": given.receive_date.isoformat(),
-                "receive_time": None if given.receive_time is None else given.receive_time.isoformat("minutes"),
-                "registrar_name": given.registrar_name,
-                "registrar_position": given.registrar_position,
-                "unit": given.unit,
-            }
+            told = len(state.entries) > 1 or any(entry.corrected_at for entry in state.entries)
+            entries = [_entry(entry) for entry in state.entries] if told else None
+            return common | _registration(given) | {"receive_number_normalised": given.normalised_number, "entries": entries}
         case Rejection() as given:
-            return {
+            return common | {
                 "registrar_name": given.registrar_name,
                 "registrar_position": given.registrar_position,
                 "rejection_reason": given.reason.value,
                 "rejection_text": given.text,
+                "suggested_agency_code": given.suggested_agency_code,
             }
 
 
-def _acknowledgment(row: Row) -> Acknowledgment | None:
-    match State(row["state"]):
-        case State.REGISTERED:
-            return Registration(
-                row["receive_number"],
-                row["receive_date"],
-                row["receive_time"],
-                row["registrar_name"],
-                row["registrar_position"],
-                row["unit"],
-            )
-        case State.REJECTED:
-            reason = RejectionReason(row["rejection_reason"])
-            return Rejection(reason, row["rejection_text"], row["registrar_name"], row["registrar_position"])
-        case _:
-            return None
+def _registration(given: Registration) -> dict[str, Any]:
+    return {
+        "receive_number": given.receive_number,
+        "receive_date": given.receive_date.isoformat(),
+        "receive_time": None if given.receive_time is None else given.receive_time.isoformat("minutes"),
+        "registrar_name": given.registrar_name,
+        "registrar_position": given.registrar_position,
+        "unit": given.unit,
+    }
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return _registration(entry.registration) | {
+        "answer_id": str(entry.answer_id),
+        "level": entry.registration.level.value,
+        "recorded_at": _moment(entry.recorded_at),
+        "corrected_at": _moment(entry.corrected_at),
+        "written_number": entry.written.receive_number,
+        "door": entry.door,
+    }
 
 
 def _text(identifier: UUID | None) -> str | None:
