@@ -20,8 +20,11 @@ from shared.contracts.events import (
     CircularRecalled,
     CircularSuperseded,
     FrozenRecipient,
+    RecipientDisputeAnswered,
+    RecipientDisputed,
     RecipientRegistered,
     RecipientRejected,
+    RecipientWithdrawn,
 )
 from shared.contracts.topology import Lane
 from shared.ids import new_id
@@ -55,6 +58,9 @@ class Consumers:
                 route(CircularErratum, self._withdrawals.corrected),
                 route(RecipientRegistered, self.acknowledged),
                 route(RecipientRejected, self.acknowledged),
+                route(RecipientWithdrawn, self.answer_changed),
+                route(RecipientDisputed, self.answer_changed),
+                route(RecipientDisputeAnswered, self.answer_changed),
             )
         )
 
@@ -97,6 +103,14 @@ class Consumers:
         locked = await self._end_acknowledged(connection, {event.recipient_id: event.recorded_at})
         sender = next((delivery.sender_agency_id for delivery in locked), None)
         await feed.add(connection, [feed.of_acknowledgment(event, sender)])
+
+    async def answer_changed(
+        self, connection: Connection, event: RecipientWithdrawn | RecipientDisputed | RecipientDisputeAnswered, _meta: Meta
+    ) -> None:
+        """Tell it. The letter has reached its recipient whatever becomes of the answer: nothing is sent again."""
+        locked = await self._deliveries.lock_recipients(connection, [event.recipient_id])
+        sender = next((delivery.sender_agency_id for delivery in locked), None)
+        await feed.add(connection, [feed.of_change(event, sender)])
 
     async def _end_acknowledged(self, connection: Connection, acknowledged: dict[UUID, datetime]) -> list[Locked]:
         locked = await self._deliveries.lock_recipients(connection, list(acknowledged))

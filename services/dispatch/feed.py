@@ -23,6 +23,8 @@ class EventType(StrEnum):
     UNDELIVERABLE = "wian.delivery.undeliverable.v1"
     REGISTERED = "wian.recipient.registered.v1"
     REJECTED = "wian.recipient.rejected.v1"
+    WITHDRAWN = "wian.recipient.withdrawn.v1"
+    DISPUTE_ANSWERED = "wian.recipient.dispute_answered.v1"
     STOPPED = "wian.delivery.stopped.v1"
     RECALL_ORDERED = "wian.circular.recall_ordered.v1"
     REPLACED = "wian.circular.replaced.v1"
@@ -31,6 +33,7 @@ class EventType(StrEnum):
     RECALLED = "wian.letter.recalled.v1"
     SUPERSEDED = "wian.letter.superseded.v1"
     ERRATUM = "wian.letter.erratum.v1"
+    DISPUTED = "wian.letter.disputed.v1"
 
     @property
     def kind(self) -> str:
@@ -64,9 +67,17 @@ CATALOGUE: Final = (
         "A recipient could not be reached; `failure` says why. A late pull may still hand the letter over.",
     ),
     FeedType(
-        EventType.REGISTERED, Scope.CIRCULARS_READ, "A recipient has registered the letter, with the number in `registration`."
+        EventType.REGISTERED,
+        Scope.CIRCULARS_READ,
+        "A recipient has registered the letter, with the number in `registration`; told again, with `correction`, when it corrects it.",
     ),
     FeedType(EventType.REJECTED, Scope.CIRCULARS_READ, "A recipient has refused the letter, for the reason in `rejection`."),
+    FeedType(EventType.WITHDRAWN, Scope.CIRCULARS_READ, "A recipient has taken its answer back, for the reason in `withdrawal`."),
+    FeedType(
+        EventType.DISPUTE_ANSWERED,
+        Scope.CIRCULARS_READ,
+        "A recipient says that a number stands which you doubted; `dispute` says why.",
+    ),
     FeedType(EventType.STOPPED, Scope.CIRCULARS_READ, "A recall has stopped a delivery before it was handed over."),
     FeedType(EventType.RECALL_ORDERED, Scope.CIRCULARS_READ, "A circular of yours was recalled, for the reason in `recall`."),
     FeedType(EventType.REPLACED, Scope.CIRCULARS_READ, "A circular of yours was superseded by the letter in `successor`."),
@@ -83,10 +94,17 @@ CATALOGUE: Final = (
         "A letter to you was superseded; `successor` names the new one and what changed, whether or not it goes to you too.",
     ),
     FeedType(EventType.ERRATUM, Scope.DELIVERIES_READ, "A note corrects a letter to you; `erratum` holds it."),
+    FeedType(
+        EventType.DISPUTED,
+        Scope.DELIVERIES_READ,
+        "The sender doubts the receive number that you gave; `dispute` says why. Correct it, or reply that it stands.",
+    ),
 )
 
 # Told to each recipient, and not to the sender.
-TO_RECIPIENTS: Final = frozenset({EventType.ARRIVED, EventType.RECALLED, EventType.SUPERSEDED, EventType.ERRATUM})
+TO_RECIPIENTS: Final = frozenset(
+    {EventType.ARRIVED, EventType.RECALLED, EventType.SUPERSEDED, EventType.ERRATUM, EventType.DISPUTED}
+)
 
 OF_KIND: Final[Mapping[str, EventType]] = {event.kind: event for event in EventType}
 

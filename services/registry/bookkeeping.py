@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final, Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -24,7 +24,7 @@ from services.registry.store import books, received
 from services.registry.store.books import SentPlace
 from services.registry.store.received import ReceivedPlace
 from shared import problems as shared_problems
-from shared.contracts.events import RecipientRegistered
+from shared.contracts.events import RecipientRegistered, RecipientWithdrawn
 from shared.ids import new_id
 from shared.pages import BIGINT
 from shared.postgres import Connection, Database, UniqueViolation
@@ -323,6 +323,26 @@ async def enter_acknowledged(connection: Connection, event: RecipientRegistered)
     )
     if not await received.insert(connection, event.agency_id, entry):
         await _correct_acknowledged(connection, entry, event)
+    withdrawn = await received.withdrawn(connection, event.recipient_id)
+    if withdrawn is not None and withdrawn[0] >= event.recorded_at:
+        # The news that the answer was taken back came first.
+        await _void_withdrawn(connection, event.recipient_id, *withdrawn)
+
+
+async def withdraw_acknowledged(connection: Connection, event: RecipientWithdrawn) -> None:
+    """Void the entry of an answer that the agency took back; its number stays in the book."""
+    await received.note_withdrawn(connection, event.recipient_id, event.recorded_at, event.reason)
+    await _void_withdrawn(connection, event.recipient_id, event.recorded_at, event.reason)
+
+
+async def _void_withdrawn(connection: Connection, recipient_id: UUID, at: datetime, reason: str) -> None:
+    known = await received.get_by_recipient(connection, recipient_id)
+    if known is None or known.acknowledged is None or known.acknowledged.recorded_at > at:
+        return
+    if known.state is ReceivedState.ENTERED:
+        by = f"recipient {recipient_id}"
+        await books.note_change(connection, known.received_id, known.version, {"state": known.state.value}, by)
+        await received.void(connection, known.received_id, reason)
 
 
 async def _correct_acknowledged(connection: Connection, entry: ReceivedEntry, event: RecipientRegistered) -> None:
@@ -336,6 +356,7 @@ async def _correct_acknowledged(connection: Connection, entry: ReceivedEntry, ev
     said = replace(entry.said, addressee=kept.addressee, action=kept.action, remark=kept.remark)
     await books.note_change(connection, known.received_id, known.version, said_json(kept), f"recipient {event.recipient_id}")
     await received.update(connection, replace(entry, received_id=known.received_id, said=said))
+    await received.reenter(connection, known.received_id)
 
 
 def said_json(said: Received) -> dict[str, Any]:

@@ -15,8 +15,11 @@ from shared.contracts.events import (
     DeliveriesHandedOver,
     DeliveriesRecalled,
     DeliveriesUndeliverable,
+    RecipientDisputeAnswered,
+    RecipientDisputed,
     RecipientRegistered,
     RecipientRejected,
+    RecipientWithdrawn,
 )
 
 # A message that fails this often is a poison message: it goes to the dead letters, where a person sees it.
@@ -65,15 +68,18 @@ DEAD_LETTERS: Final = "dead-letters"
 # What a sender decides on a circular that has gone round.
 AFTERWARDS: Final = (CircularRecalled.TYPE, CircularSuperseded.TYPE, CircularErratum.TYPE)
 
+# What recipients say of a letter.
+ANSWERS: Final = (RecipientRegistered.TYPE, RecipientRejected.TYPE, RecipientWithdrawn.TYPE)
+
 # The inbox has no lane: nothing is sent, the agency pulls.
 SENDING_CHANNELS: Final = (Channel.WEBHOOK, Channel.EMAIL)
 
 QUEUES: Final[tuple[Queue, ...]] = (
-    Queue(REGISTRY_EVENTS, Exchange.EVENTS, (RecipientRegistered.TYPE, RecipientRejected.TYPE)),
+    Queue(REGISTRY_EVENTS, Exchange.EVENTS, ANSWERS),
     Queue(
         DISPATCH_EVENTS,
         Exchange.EVENTS,
-        (AgencySaved.TYPE, CircularDispatched.TYPE, *AFTERWARDS, RecipientRegistered.TYPE, RecipientRejected.TYPE),
+        (AgencySaved.TYPE, CircularDispatched.TYPE, *AFTERWARDS, *ANSWERS, RecipientDisputed.TYPE, RecipientDisputeAnswered.TYPE),
     ),
     Queue(
         ACK_EVENTS,

@@ -16,7 +16,16 @@ from services.dispatch.sequencer import FeedPruner, Sequencer
 from services.dispatch.store import feed
 from services.dispatch.store.feed import Entry
 from shared.access import Scope
-from shared.contracts.events import Channel, CircularDispatched, HandOverGrade, RecipientRejected, Secrecy
+from shared.contracts.events import (
+    Channel,
+    CircularDispatched,
+    HandOverGrade,
+    RecipientDisputeAnswered,
+    RecipientDisputed,
+    RecipientRejected,
+    RecipientWithdrawn,
+    Secrecy,
+)
 from shared.pages import write_cursor
 from shared.postgres import Connection
 from tests.support.dispatch import Bench, bench, circular_dispatched, gathered, letter, recipient_registered
@@ -102,6 +111,24 @@ async def test_the_sender_reads_how_its_letter_fares_and_each_recipient_what_cam
     assert arrived["data"]["sender"]["agency_id"] == str(circular.sender_agency_id)
     assert arrived["data"]["deadline"]
     assert (await _read(dispatch, uuid4()))["items"] == []
+
+
+async def test_what_becomes_of_an_answer_is_told_to_the_other_side(dispatch: Bench) -> None:
+    agency = await dispatch.agency()
+    circular = circular_dispatched([agency])
+    await dispatch.apply(circular)
+    about = recipient_registered(circular).model_dump(exclude={"receive_number", "receive_date"})
+    doubt = uuid4()
+    await dispatch.apply(RecipientDisputed(**about, dispute_id=doubt, text="ไม่ใช่เลขนี้"))
+    await dispatch.apply(RecipientDisputeAnswered(**about, dispute_id=doubt, text="ถูกต้องแล้ว"))
+    await dispatch.apply(RecipientWithdrawn(**about, reason="ลงรับผิดฉบับ"))
+    await _place(dispatch)
+    arrived, disputed = (await _read(dispatch, agency))["items"]
+    assert (arrived["type"], disputed["type"]) == ("wian.letter.arrived.v1", "wian.letter.disputed.v1")
+    assert disputed["data"]["dispute"] == {"dispute_id": str(doubt), "text": "ไม่ใช่เลขนี้"}
+    page = await _read(dispatch, circular.sender_agency_id)
+    assert _kinds(page) == ["dispatched", "dispute_answered", "withdrawn"]
+    assert page["items"][2]["data"]["withdrawal"] == {"reason": "ลงรับผิดฉบับ"}
 
 
 async def test_an_event_that_commits_late_is_read_though_others_overtook_it(dispatch: Bench) -> None:

@@ -17,8 +17,8 @@ from services.registry.consumers import event_handler
 from services.registry.domain.books import Filter, search_text
 from services.registry.store import books
 from shared.broker import Incoming, Outgoing, Publisher, Verdict
-from shared.contracts.envelope import Envelope
-from shared.contracts.events import RecipientRegistered
+from shared.contracts.envelope import Envelope, Event
+from shared.contracts.events import RecipientRegistered, RecipientWithdrawn
 from shared.contracts.topology import Exchange
 from shared.migrations import migrate
 from shared.postgres import connect, open_database
@@ -91,7 +91,7 @@ async def _acknowledgment(registry: RegistryUnderTest, office: Office, **more: o
     )
 
 
-def _message(event: RecipientRegistered) -> Outgoing:
+def _message(event: Event) -> Outgoing:
     envelope = Envelope(source="ack", type=event.TYPE, data=event.model_dump(mode="json"))
     return Outgoing(Exchange.EVENTS, event.TYPE, str(envelope.id), envelope.model_dump_json().encode())
 
@@ -101,6 +101,36 @@ async def _apply(registry: RegistryUnderTest, *messages: Outgoing) -> None:
     for message in messages:
         incoming = Incoming(message.routing_key, str(message.message_id), message.body, {}, redelivered=False)
         assert await handle(incoming) is Verdict.DONE
+
+
+def _withdrawn(event: RecipientRegistered, after: timedelta) -> RecipientWithdrawn:
+    return RecipientWithdrawn(
+        recipient_id=event.recipient_id,
+        circular_id=event.circular_id,
+        agency_id=event.agency_id,
+        letter_id=event.letter_id,
+        recorded_at=event.recorded_at + after,
+        reason="ลงรับผิดฉบับ",
+    )
+
+
+async def test_an_answer_that_was_taken_back_is_void_in_the_book_in_whatever_order_the_news_comes(
+    registry: RegistryUnderTest, office: Office
+) -> None:
+    first = await _acknowledgment(registry, office)
+    again = first.model_copy(update={"receive_number": "๔๔๔", "recorded_at": first.recorded_at + timedelta(minutes=2)})
+    gone = _withdrawn(first, timedelta(minutes=1))
+
+    async def book() -> list[tuple[str, str, str | None]]:
+        rows = await _read(registry, office, "received")
+        return [(row["receive_number"], row["state"], row["void_reason"]) for row in rows]
+
+    await _apply(registry, _message(gone), _message(first))
+    assert await book() == [("๓๓๓", "void", "ลงรับผิดฉบับ")]
+    await _apply(registry, _message(again), _message(gone), _message(first))
+    assert await book() == [("๔๔๔", "entered", None)]
+    await _apply(registry, _message(_withdrawn(first, timedelta(minutes=3))))
+    assert await book() == [("๔๔๔", "void", "ลงรับผิดฉบับ")]
 
 
 async def test_the_sent_book_has_each_number_in_order_and_tells_what_became_of_it(

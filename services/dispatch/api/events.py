@@ -48,6 +48,7 @@ class RegistrationOut(BaseModel):
 
     receive_number: str
     receive_date: date
+    correction: str | None = Field(default=None, description="Why it differs from the one that was told before.")
 
 
 class RejectionOut(BaseModel):
@@ -55,12 +56,26 @@ class RejectionOut(BaseModel):
 
     reason: str
     text: str
+    suggested_agency_code: str | None = None
 
 
 class BounceOut(BaseModel):
     """Why the mail came back."""
 
     reason: str
+
+
+class WithdrawalOut(BaseModel):
+    """Why an answer was taken back."""
+
+    reason: str
+
+
+class DisputeOut(BaseModel):
+    """What the sender doubts, or why the recipient says that it stands."""
+
+    dispute_id: UUID
+    text: str
 
 
 class RecallOut(BaseModel):
@@ -111,6 +126,10 @@ class EventData(BaseModel):
     failure: FailureOut | None = Field(default=None, description="`wian.delivery.undeliverable.v1`")
     registration: RegistrationOut | None = Field(default=None, description="`wian.recipient.registered.v1`")
     rejection: RejectionOut | None = Field(default=None, description="`wian.recipient.rejected.v1`")
+    withdrawal: WithdrawalOut | None = Field(default=None, description="`wian.recipient.withdrawn.v1`")
+    dispute: DisputeOut | None = Field(
+        default=None, description="`wian.letter.disputed.v1`, `wian.recipient.dispute_answered.v1`"
+    )
     recall: RecallOut | None = Field(default=None, description="`wian.letter.recalled.v1`, `wian.circular.recall_ordered.v1`")
     successor: SuccessorOut | None = Field(
         default=None, description="`wian.letter.superseded.v1`, `wian.circular.replaced.v1`: the new letter and what changed."
@@ -214,6 +233,10 @@ def _show(told: Told, circular: CircularContent, recipients: Mapping[UUID, FeedR
             data.registration = RegistrationOut.model_validate(told.data)
         case EventType.REJECTED:
             data.rejection = RejectionOut.model_validate(told.data)
+        case EventType.WITHDRAWN:
+            data.withdrawal = WithdrawalOut.model_validate(told.data)
+        case EventType.DISPUTED | EventType.DISPUTE_ANSWERED:
+            data.dispute = DisputeOut.model_validate(told.data)
     return EventOut(
         id=event_id(told.event, about, told.occurred_at),
         source=source,

@@ -13,7 +13,16 @@ from uuid import UUID
 
 from services.dispatch.delivery.decide import HandedOver, Recalled, Transition, Undeliverable
 from services.dispatch.feed import OF_KIND, TO_RECIPIENTS, EventType
-from shared.contracts.events import Channel, CircularDispatched, HandOverGrade, RecipientRegistered, RecipientRejected
+from shared.contracts.events import (
+    Channel,
+    CircularDispatched,
+    HandOverGrade,
+    RecipientDisputeAnswered,
+    RecipientDisputed,
+    RecipientRegistered,
+    RecipientRejected,
+    RecipientWithdrawn,
+)
 from shared.postgres import Connection
 
 ADD: Final = """
@@ -165,7 +174,10 @@ def of_circular(event: CircularDispatched) -> list[Entry]:
 
 def of_acknowledgment(event: RecipientRegistered | RecipientRejected, sender_agency_id: UUID | None) -> Entry:
     """What an acknowledgment tells the sender."""
-    kept = {"receive_number", "receive_date"} if isinstance(event, RecipientRegistered) else {"reason", "text"}
+    if isinstance(event, RecipientRegistered):
+        kept = {"receive_number", "receive_date", "correction"}
+    else:
+        kept = {"reason", "text", "suggested_agency_code"}
     return Entry(
         EventType.REGISTERED if isinstance(event, RecipientRegistered) else EventType.REJECTED,
         sender_agency_id,
@@ -174,6 +186,19 @@ def of_acknowledgment(event: RecipientRegistered | RecipientRejected, sender_age
         event.recorded_at,
         data=event.model_dump(mode="json", include=kept),
     )
+
+
+def of_change(event: RecipientWithdrawn | RecipientDisputed | RecipientDisputeAnswered, sender_agency_id: UUID | None) -> Entry:
+    """What becomes of an answer: a doubt is told to the recipient, everything else to the sender."""
+    match event:
+        case RecipientWithdrawn():
+            kind, reader, kept = EventType.WITHDRAWN, sender_agency_id, {"reason"}
+        case RecipientDisputed():
+            kind, reader, kept = EventType.DISPUTED, event.agency_id, {"dispute_id", "text"}
+        case RecipientDisputeAnswered():
+            kind, reader, kept = EventType.DISPUTE_ANSWERED, sender_agency_id, {"dispute_id", "text"}
+    data = event.model_dump(mode="json", include=kept)
+    return Entry(kind, reader, event.circular_id, event.recipient_id, event.recorded_at, data=data)
 
 
 def of_transition(transition: Transition, sender_agency_id: UUID, circular_id: UUID, recipient_id: UUID) -> Entry | None:

@@ -1,7 +1,7 @@
 """SQL of the book of received letters; a page is read in the two ways of the book of sent ones."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 from uuid import UUID
 
@@ -30,6 +30,17 @@ WHERE received_id = $1
 VOID: Final = """
 UPDATE received_letters SET state = 'void', void_reason = $2, version = version + 1 WHERE received_id = $1 AND state = 'entered'
 """
+
+# An answer that was given anew after it had been taken back.
+REENTER: Final = "UPDATE received_letters SET state = 'entered', void_reason = NULL WHERE received_id = $1 AND state = 'void'"
+
+NOTE_WITHDRAWN: Final = """
+INSERT INTO withdrawn_receipts (recipient_id, withdrawn_at, reason) VALUES ($1, $2, $3)
+ON CONFLICT (recipient_id) DO UPDATE SET withdrawn_at = excluded.withdrawn_at, reason = excluded.reason
+WHERE withdrawn_receipts.withdrawn_at < excluded.withdrawn_at
+"""
+
+WITHDRAWN: Final = "SELECT withdrawn_at, reason FROM withdrawn_receipts WHERE recipient_id = $1"
 
 GET: Final = """
 SELECT received_id, year_be, running, number_issued, unit, receive_number, receive_date, receive_time, letter_number, letter_date,
@@ -269,6 +280,22 @@ async def update(connection: Connection, entry: ReceivedEntry) -> None:
 async def void(connection: Connection, received_id: UUID, reason: str) -> None:
     """Void an entry; it keeps its number."""
     await connection.execute(VOID, received_id, reason)
+
+
+async def reenter(connection: Connection, received_id: UUID) -> None:
+    """Let a void entry count again."""
+    await connection.execute(REENTER, received_id)
+
+
+async def note_withdrawn(connection: Connection, recipient_id: UUID, at: datetime, reason: str) -> None:
+    """Keep when the recipient last took its answer back."""
+    await connection.execute(NOTE_WITHDRAWN, recipient_id, at, reason)
+
+
+async def withdrawn(connection: Connection, recipient_id: UUID) -> tuple[datetime, str] | None:
+    """When the recipient last took its answer back, and why."""
+    row = await connection.fetchrow(WITHDRAWN, recipient_id)
+    return None if row is None else (row["withdrawn_at"], row["reason"])
 
 
 async def get(connection: Connection, received_id: UUID, agency_id: UUID) -> ReceivedEntry | None:
