@@ -94,4 +94,5 @@ def _saved(agency: Agency, ids: Mapping[str, UUID]) -> AgencySaved:
         valid_from=entry.valid_from,
         valid_until=entry.valid_until,
         successor_ids=tuple(ids[code] for code in entry.successor_codes),
+        parent_id=None if entry.parent_code is None else ids[entry.parent_code],
     )

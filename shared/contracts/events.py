@@ -136,6 +136,7 @@ class AgencySaved(Event):
     valid_from: date | None = None
     valid_until: date | None = None
     successor_ids: tuple[UUID, ...] = ()
+    parent_id: UUID | None = None
 
 
 class CircularDispatched(Event):
@@ -365,6 +366,31 @@ class RecipientDisputeAnswered(_Answer):
     text: str
 
 
+class Reminder(_Part):
+    """Of whom somebody is reminded, and who is: its own agency, or the one above it when a reminder escalates."""
+
+    recipient_id: UUID
+    agency_id: UUID
+    told_agency_id: UUID
+
+
+class RecipientsReminded(Event):
+    """One chunk of the recipients that have not answered when a rung of a circular's reminder ladder was due."""
+
+    TYPE: ClassVar[str] = "ack.recipients.reminded.v1"
+
+    circular_id: UUID
+    letter_id: UUID
+    sender_agency_id: UUID
+    number: str  # the letter's, as printed
+    deadline: datetime
+    rung: int  # from 1, in the order of the ladder
+    overdue: bool
+    escalation: bool
+    due_at: datetime  # when the rung was due
+    recipients: tuple[Reminder, ...]
+
+
 EVENT_TYPES: Final[tuple[type[Event], ...]] = (
     AgencySaved,
     CircularDispatched,
@@ -380,4 +406,5 @@ EVENT_TYPES: Final[tuple[type[Event], ...]] = (
     RecipientWithdrawn,
     RecipientDisputed,
     RecipientDisputeAnswered,
+    RecipientsReminded,
 )

@@ -49,6 +49,7 @@ async def test_agency_is_kept_with_its_letter_code_as_printed_and_told_to_the_ot
     assert AgencySaved.model_validate(event).model_dump(mode="json") == {
         **{name: made[name] for name in names},
         "successor_ids": [],
+        "parent_id": None,
     }
 
 
