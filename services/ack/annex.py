@@ -25,6 +25,7 @@ CSV_COLUMNS: Final = (
     "title",
     "agency_code",
     "agency_name_th",
+    "in_place_of_name_th",
     "state",
     "handed_over_at",
     "hand_over_channel",

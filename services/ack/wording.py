@@ -103,6 +103,13 @@ def stamp(recipient: Recipient) -> tuple[str, str]:
             return f"{STATES[recipient.state].th}{day}", f"{way}ยังไม่ลงทะเบียนรับ"
 
 
+def replaces(recipient: Recipient) -> str:
+    """That the letter went to who follows the closed agency that the list names; empty when it did not."""
+    if recipient.in_place_of is None:
+        return ""
+    return f"ส่งถึง{recipient.agency_name_th or ''} แทน{recipient.in_place_of_name_th or 'หน่วยงานเดิมที่ยุบเลิก'}"
+
+
 def rejection(recipient: Recipient) -> str:
     """Why the recipient refused: the reason and what it wrote."""
     if recipient.rejection_reason is None:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from services.registry.domain.lists import ListHead
 from services.registry.domain.resolution import ListHash, Resolved, Sieve, lay_out
 from services.registry.preflight.gate import Gate
 from services.registry.problems import lists as list_problems
-from services.registry.store import agencies, books, circulars, letters, lists
+from services.registry.store import agencies, books, circulars, letters, lists, succession
 from services.registry.store.circulars import Circular
 from shared import outbox
 from shared import problems as shared_problems
@@ -34,6 +34,7 @@ from shared.ids import new_id
 from shared.links import LinkSigner, Purpose
 from shared.postgres import Connection, Database, Row
 from shared.problems import FieldError, ProblemError
+from shared.thai.dates import bangkok_date
 
 SERVICE: Final = "registry"
 
@@ -152,7 +153,7 @@ async def _freeze(connection: Connection, circular: Circular, most: int) -> tupl
     """Store what the list resolves to as the order's recipients; returns their number and hash."""
     list_hash = ListHash()
     count = 0
-    async for piece in resolve(connection, circular.list_id, Sieve(), most):
+    async for piece in resolve(connection, circular.list_id, Sieve(), most, bangkok_date(circular.dispatched_at)):
         await circulars.add_recipients(connection, circular.circular_id, count + 1, [(new_id(), one) for one in piece])
         list_hash.add(piece)
         count += len(piece)
@@ -162,11 +163,12 @@ async def _freeze(connection: Connection, circular: Circular, most: int) -> tupl
     return count, list_hash.hexdigest()
 
 
-async def resolve(connection: Connection, list_id: UUID, sieve: Sieve, most: int) -> AsyncGenerator[list[Resolved]]:
-    """What the list resolves to, in order and in pieces, through `sieve`; refuses more than `most` addressees."""
+async def resolve(connection: Connection, list_id: UUID, sieve: Sieve, most: int, day: date) -> AsyncGenerator[list[Resolved]]:
+    """What the list resolves to on `day`, in order and in pieces, through `sieve`; refuses more than `most` addressees."""
     for segment in lay_out(list_id, await lists.layouts(connection, list_id)):
-        async for candidates in lists.candidates(connection, segment):
-            piece = sieve.sift(candidates, segment.excluded)
+        async for candidates in lists.candidates(connection, segment, day):
+            elsewhere = await succession.elsewhere(connection, [one.agency_id for one in candidates], day)
+            piece = sieve.sift(candidates, segment.excluded, elsewhere)
             if sieve.kept > most:
                 raise ProblemError(problems.LIST_TOO_LONG, f"the list resolves to more than {most} addressees")
             if piece:
@@ -184,7 +186,7 @@ async def _tell(connection: Connection, header: CircularDispatched) -> None:
 
 
 def _told(row: Row) -> dict[str, object]:
-    target = row["relay_target"]
+    target, succeeded = row["relay_target"], row["succeeded_agency_id"]
     return {
         "recipient_id": str(row["recipient_id"]),
         "position": row["position"],
@@ -193,6 +195,7 @@ def _told(row: Row) -> dict[str, object]:
         "relay_duty": row["relay_duty"],
         "role": row["role"],
         "relay_target": None if target is None else orjson.loads(target),
+        "in_place_of": None if succeeded is None else str(succeeded),
     }
 
 

@@ -115,6 +115,8 @@ class FrozenRecipient(_Part):
     # Messages from before there were roles have neither.
     role: Role = Role.ACTION
     relay_target: RelayTarget | None = None
+    # The closed agency that the sender's list names, when `agency_id` is who follows it.
+    in_place_of: UUID | None = None
 
 
 class AgencySaved(Event):

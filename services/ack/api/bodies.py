@@ -108,6 +108,8 @@ class RecipientOut(BaseModel):
     title: str
     agency_id: UUID
     agency_name_th: str | None
+    in_place_of: UUID | None = Field(description="The closed agency that the list names; the letter went to who follows it.")
+    in_place_of_name_th: str | None
     state: State
     handed_over_at: datetime | None = Field(description="The first hand-over. A hand-over is not an acknowledgment.")
     hand_over_channel: str | None

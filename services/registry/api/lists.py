@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final, Self
 from uuid import UUID
 
@@ -52,6 +52,7 @@ from shared.ids import new_id
 from shared.pages import Page, link_next, page_of, read_id_cursor, read_number_cursor, write_cursor
 from shared.postgres import Connection, Row
 from shared.problems import FieldError, ProblemError
+from shared.thai.dates import bangkok_date
 
 REQUIRED_COLUMNS = ("title", "agency_code")
 
@@ -210,6 +211,9 @@ class ResolvedOut(BaseModel):
     relay_duty: bool
     role: Role
     relay_target: RelayTarget | None
+    in_place_of: UUID | None = Field(
+        default=None, description="The closed agency that the list names; the letter goes to `agency_id`, who follows it."
+    )
 
 
 class ChangedOut(BaseModel):
@@ -244,7 +248,11 @@ class PreviewOut(BaseModel):
     list_hash: str
     duplicate_count: int
     duplicates: list[ResolvedOut] = Field(description="Left out because they stand on the list before; the first 100.")
-    closed: list[str] = Field(description="Names of closed agencies that nobody follows.")
+    succeeded_count: int = Field(description="How many addressees are closed and have `in_place_of`.")
+    closed_count: int
+    closed: list[ResolvedOut] = Field(
+        description="Closed agencies that nobody follows, or several of whom you must choose; a dispatch refuses them. The first 100."
+    )
     difference: DifferenceOut | None = Field(description="Null when the list never went round.")
     items: list[ResolvedOut]
     next: str | None = Field(description="Give it as `after` to read on; null on the last page.")
@@ -284,6 +292,7 @@ def _shown_resolved(one: Resolved, position: int | None = None) -> ResolvedOut:
         relay_duty=one.relay_duty,
         role=one.role,
         relay_target=_target(one.relay_target),
+        in_place_of=one.in_place_of,
     )
 
 
@@ -554,7 +563,8 @@ async def preview_list(
         head = await lists.get_for_freezing(connection, list_id, agency_id)
         if head is None:
             raise ProblemError(shared_problems.NOT_FOUND)
-        async for piece in resolve(connection, list_id, sieve, registry.settings.registry_list_max_addressees):
+        today = bangkok_date(datetime.now(UTC))
+        async for piece in resolve(connection, list_id, sieve, registry.settings.registry_list_max_addressees, today):
             list_hash.add(piece)
             now += piece
         last = await circulars.latest_of_list(connection, list_id, agency_id, since_version)
@@ -570,7 +580,9 @@ async def preview_list(
         list_hash=list_hash.hexdigest(),
         duplicate_count=sieve.duplicate_count,
         duplicates=[_shown_resolved(one) for one in sieve.duplicates],
-        closed=[one.name for one in sieve.closed],
+        succeeded_count=sieve.succeeded_count,
+        closed_count=sieve.closed_count,
+        closed=[_shown_resolved(one) for one in sieve.closed],
         difference=None if last is None else _shown_difference(last, difference(before, now)),
         items=[_shown_resolved(one, n) for n, one in enumerate(now[first : first + limit], start=first + 1)],
         next=following,

@@ -27,7 +27,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 FREEZE: Final = "UPDATE circulars SET recipient_count = $2, list_hash = $3 WHERE circular_id = $1"
 
 FROZEN: Final = """
-SELECT recipient_id, position, agency_id, title, relay_duty, role, relay_target FROM recipients
+SELECT recipient_id, position, agency_id, title, relay_duty, role, relay_target, succeeded_agency_id FROM recipients
 WHERE circular_id = $1 ORDER BY position
 """
 
@@ -108,10 +108,30 @@ async def add_recipients(
     await connection.copy_records_to_table(
         "recipients",
         records=(
-            (recipient_id, circular_id, position, one.agency_id, one.title, one.relay_duty, one.role.value, one.relay_target)
+            (
+                recipient_id,
+                circular_id,
+                position,
+                one.agency_id,
+                one.title,
+                one.relay_duty,
+                one.role.value,
+                one.relay_target,
+                one.in_place_of,
+            )
             for position, (recipient_id, one) in enumerate(recipients, start=first)
         ),
-        columns=("recipient_id", "circular_id", "position", "agency_id", "title", "relay_duty", "role", "relay_target"),
+        columns=(
+            "recipient_id",
+            "circular_id",
+            "position",
+            "agency_id",
+            "title",
+            "relay_duty",
+            "role",
+            "relay_target",
+            "succeeded_agency_id",
+        ),
     )
 
 
@@ -130,7 +150,14 @@ async def frozen(connection: Connection, circular_id: UUID, piece: int) -> Async
 async def resolved(connection: Connection, circular_id: UUID) -> list[Resolved]:
     """What the order's list resolved to."""
     return [
-        Resolved(row["agency_id"], row["title"], row["relay_duty"], Role(row["role"]), row["relay_target"])
+        Resolved(
+            row["agency_id"],
+            row["title"],
+            row["relay_duty"],
+            Role(row["role"]),
+            row["relay_target"],
+            row["succeeded_agency_id"],
+        )
         for row in await connection.fetch(FROZEN, circular_id)
     ]
 

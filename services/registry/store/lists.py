@@ -1,6 +1,7 @@
 """SQL of distribution lists."""
 
 from collections.abc import AsyncGenerator, Sequence
+from datetime import date
 from typing import Final
 from uuid import UUID
 
@@ -52,6 +53,7 @@ SELECT agency_id, title, relay_duty, role, relay_target FROM list_addressees
 WHERE list_id = $1 AND position BETWEEN $2 AND $3 ORDER BY position
 """
 
+# Those that stand on the day $3: who follows a closed one stands in the tree itself.
 GROUP: Final = """
 WITH RECURSIVE below AS (
     SELECT agency_id FROM agencies WHERE parent_id = $1
@@ -59,7 +61,9 @@ WITH RECURSIVE below AS (
     SELECT a.agency_id FROM agencies a JOIN below b ON a.parent_id = b.agency_id
 )
 SELECT agency_id, name_th FROM agencies
-WHERE ($1::uuid IS NULL OR agency_id IN (SELECT agency_id FROM below)) AND ($2::text IS NULL OR kind = $2) ORDER BY code
+WHERE ($1::uuid IS NULL OR agency_id IN (SELECT agency_id FROM below)) AND ($2::text IS NULL OR kind = $2)
+    AND (valid_from IS NULL OR valid_from <= $3) AND (valid_until IS NULL OR valid_until > $3)
+ORDER BY code
 """
 
 MEMBERS: Final = """
@@ -156,8 +160,8 @@ async def addressees(connection: Connection, list_id: UUID, *, after: int, limit
     ]
 
 
-async def candidates(connection: Connection, segment: Segment) -> AsyncGenerator[list[Resolved]]:
-    """The addressees of a segment in order, in pieces."""
+async def candidates(connection: Connection, segment: Segment, day: date) -> AsyncGenerator[list[Resolved]]:
+    """The addressees of a segment in order, in pieces; of a group those that stand on `day`."""
     match segment:
         case Run():
             cursor = await connection.cursor(RUN, segment.list_id, segment.first, segment.last)
@@ -167,7 +171,7 @@ async def candidates(connection: Connection, segment: Segment) -> AsyncGenerator
                     for row in rows
                 ]
         case GroupRun(query):
-            cursor = await connection.cursor(GROUP, query.below, query.kind)
+            cursor = await connection.cursor(GROUP, query.below, query.kind, day)
             while rows := await cursor.fetch(ROWS_PER_FETCH):
                 yield [
                     Resolved(row["agency_id"], group_title(query.title, row["name_th"]), segment.relay_duty, segment.role)

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Final
 from uuid import UUID
 
+from services.registry.domain.resolution import Outcome, outcome
 from services.registry.domain.succession import Active, Life, Resolution, resolve
 from shared.postgres import Connection
 
@@ -33,3 +34,9 @@ async def resolve_all(connection: Connection, agency_ids: Collection[UUID], day:
         lives[row["agency_id"]] = Life(row["valid_from"], row["valid_until"], tuple(row["successor_ids"]))
     # A successor that is asked for too is in `lives` as well, and stands or not by its own days.
     return {agency_id: resolve(agency_id, day, lives) if agency_id in lives else Active(agency_id) for agency_id in wanted}
+
+
+async def elsewhere(connection: Connection, agency_ids: Collection[UUID], day: date) -> dict[UUID, Outcome]:
+    """What becomes of letters to those of these agencies that are closed on `day`; the others take their own."""
+    resolutions = await resolve_all(connection, agency_ids, day)
+    return {agency_id: found for agency_id, one in resolutions.items() if (found := outcome(one)) is not None}
