@@ -126,7 +126,7 @@ def _line(row: Recipient, deadline: datetime | None, now: datetime) -> Line:
     return Line(
         key=str(row.position),
         position=to_thai(row.position),
-        title=row.title,
+        title=wording.titled(row),
         replaces=wording.replaces(row),
         state=row.state.value,
         words=wording.STATES[row.state],

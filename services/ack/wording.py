@@ -8,7 +8,7 @@ from typing import Final
 from services.ack.facts import RejectionReason
 from services.ack.fold import State
 from services.ack.store.recipients import Recipient
-from shared.contracts.events import Channel, Secrecy, Speed
+from shared.contracts.events import Channel, CitedLetter, ListedEnclosure, Role, Secrecy, Speed
 from shared.thai.dates import bangkok_date, clock, long_date, short_date
 from shared.thai.digits import to_thai
 
@@ -54,6 +54,13 @@ REASONS: Final = {
     RejectionReason.UNREADABLE: Words("เปิดอ่านไม่ได้", "cannot be read"),
     RejectionReason.NOT_COMPETENT: Words("ไม่อยู่ในอำนาจหน้าที่", "outside our authority"),
     RejectionReason.OTHER: Words("เหตุผลอื่น", "another reason"),
+}
+
+# What an addressee is to do; for action is what every letter is without a word.
+ROLES: Final = {
+    Role.ACTION: Words("", ""),
+    Role.INFORMATION: Words("เพื่อทราบ", "for information"),
+    Role.COPY: Words("สำเนาส่ง", "copy"),
 }
 
 CHANNELS: Final = {
@@ -108,6 +115,28 @@ def replaces(recipient: Recipient) -> str:
     if recipient.in_place_of is None:
         return ""
     return f"ส่งถึง{recipient.agency_name_th or ''} แทน{recipient.in_place_of_name_th or 'หน่วยงานเดิมที่ยุบเลิก'}"
+
+
+def titled(recipient: Recipient) -> str:
+    """The title with the role behind it, unless that is action."""
+    role = ROLES[recipient.role].th
+    return f"{recipient.title} ({role})" if role else recipient.title
+
+
+def cited(letter: CitedLetter | ListedEnclosure) -> str:
+    """'หนังสือกระทรวงมหาดไทย ที่ มท ๐๒๑๘/ว ๕๙๙๒ ลงวันที่ ๒๐ ตุลาคม ๒๕๖๐': what a letter refers to or encloses, as it is printed."""
+    parts: list[str] = []
+    if isinstance(letter, ListedEnclosure):
+        parts.append(letter.description)
+        if letter.copies > 1:
+            parts.append(f"จำนวน {to_thai(letter.copies)} ฉบับ")
+    elif letter.issuer:
+        parts.append(f"หนังสือ{letter.issuer}")
+    # A description often names the letter already.
+    if letter.number and to_thai(letter.number) not in to_thai(" ".join(parts)):
+        parts.append(f"ที่ {to_thai(letter.number)}")
+        parts += [f"ลงวันที่ {long_date(letter.date)}"] if letter.date else []
+    return " ".join(parts)
 
 
 def rejection(recipient: Recipient) -> str:

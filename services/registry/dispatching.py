@@ -27,7 +27,10 @@ from shared.contracts.events import (
     RECIPIENTS_PER_MESSAGE,
     AttachmentLink,
     CircularDispatched,
+    CitedLetter,
+    CopyTo,
     LetterSummary,
+    ListedEnclosure,
     Secrecy,
 )
 from shared.ids import new_id
@@ -240,7 +243,7 @@ def _event(circular: Circular, sender: Agency, letter: LetterSummary, recipient_
 
 
 def summary(letter: Letter, attachments: Sequence[AttachmentLink]) -> LetterSummary:
-    """What the other services and the recipients' systems are told; of a secret letter neither subject, text nor files."""
+    """What the other services and the recipients' systems are told; of a secret letter neither subject, text, files nor what it cites."""
     draft, number = letter.draft, letter.number
     if number is None or letter.content_hash is None or draft.date is None:
         raise ValueError("a draft is not dispatched")
@@ -262,6 +265,12 @@ def summary(letter: Letter, attachments: Sequence[AttachmentLink]) -> LetterSumm
         secrecy=draft.secrecy,
         content_hash=letter.content_hash,
         attachments=tuple(attachments) if told else (),
+        kind=draft.kind.value,
+        form=None if draft.form is None else draft.form.value,
+        urgent_within=draft.urgent_within,
+        references=tuple(CitedLetter.model_validate(one, from_attributes=True) for one in draft.references) if told else (),
+        enclosures=tuple(ListedEnclosure.model_validate(one, from_attributes=True) for one in draft.enclosures) if told else (),
+        copy_to=tuple(CopyTo.model_validate(one, from_attributes=True) for one in draft.copy_to) if told else (),
     )
 
 

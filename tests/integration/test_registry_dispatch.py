@@ -73,6 +73,26 @@ async def test_order_is_answered_after_recipients_and_event_are_committed(regist
     assert (letter.json()["state"], letter.json()["circular_id"]) == ("dispatched", order["circular_id"])
 
 
+async def test_recipients_are_told_what_kind_of_letter_it_is_and_what_it_cites(
+    registry: RegistryUnderTest, office: Office
+) -> None:
+    urgent: dict[str, Any] = {"speed": "ด่วนมาก", "urgent_within": "2030-01-02T09:30:00+07:00"}
+    await _ready_and_sent(registry, office, copy_to=[{"title": "ผู้ตรวจราชการ"}], **urgent)
+    told = CircularDispatched.model_validate((await _events(registry))[0]).letter
+    assert (told.kind, told.form) == ("external", None)
+    assert told.urgent_within is not None
+    assert told.urgent_within.isoformat() == "2030-01-02T02:30:00+00:00"
+    (cited,), (enclosed,), (copy,) = told.references, told.enclosures, told.copy_to
+    assert (cited.issuer, cited.number, str(cited.date)) == ("กระทรวงมหาดไทย", "มท ๐๒๑๘/ว๕๑๖๒", "2017-10-20")
+    assert (enclosed.description, enclosed.copies) == ("สำเนาหนังสือกระทรวงมหาดไทย", 1)
+    assert (copy.title, copy.agency_code) == ("ผู้ตรวจราชการ", None)
+
+
+async def _ready_and_sent(registry: RegistryUnderTest, office: Office, **more: object) -> None:
+    answer = await registry.dispatch(office, await _ready(registry, office, **more), "key")
+    assert answer.status_code == 202, answer.text
+
+
 async def test_same_key_and_body_get_the_first_answer_again(registry: RegistryUnderTest, office: Office) -> None:
     letter_id = await _ready(registry, office)
     first = await registry.dispatch(office, letter_id, "key")
@@ -138,7 +158,9 @@ async def test_long_list_goes_out_in_chunks_that_each_carry_the_header(registry:
 
 async def test_secret_letters_content_is_in_no_event(registry: RegistryUnderTest, office: Office) -> None:
     list_id = await registry.distribution_list(office, "krabi")
-    letter_id = await registry.draft(office, await registry.register(office), secrecy="ลับ", list_id=list_id)
+    letter_id = await registry.draft(
+        office, await registry.register(office), secrecy="ลับ", list_id=list_id, copy_to=[{"title": "กลุ่มงานลับ"}]
+    )
     await registry.attach(office, letter_id, b"%PDF", name="secret-name.pdf")
     await registry.registered(office, letter_id)
     await registry.dispatch(office, letter_id, "key")
@@ -147,6 +169,8 @@ async def test_secret_letters_content_is_in_no_event(registry: RegistryUnderTest
     assert LETTER["subject"] not in bodies
     assert LETTER["body"][0] not in bodies
     assert "secret-name" not in bodies
+    for hidden in ("มท ๐๒๑๘/ว๕๑๖๒", LETTER["enclosures"][0]["description"], "กลุ่มงานลับ"):
+        assert hidden not in bodies
     (event,) = await _events(registry)
     told = CircularDispatched.model_validate(event).letter
     assert (told.secrecy, told.subject, told.body, told.attachments) == ("confidential", "", (), ())

@@ -13,6 +13,7 @@ from services.ack.fold import State
 from services.ack.store.circulars import Circular, Counts
 from services.ack.store.recipients import Recipient
 from services.ack.view import Matrix, Progress
+from shared.contracts.events import Role
 
 # The rules are in `decide`, the same for every door; these bounds only keep nonsense out.
 _Text = Annotated[str, Field(max_length=400)]
@@ -123,6 +124,7 @@ class RecipientOut(BaseModel):
     unit: str | None
     rejection: RejectionOut | None
     recorded_at: datetime | None = Field(description="When the acknowledgment was recorded here.")
+    role: Role = Field(description="`action` เพื่อดำเนินการ, `information` เพื่อทราบ, `copy` สำเนาส่ง.")
     relay_duty: bool
     relayed_circular_id: UUID | None
     onward_recipients: int

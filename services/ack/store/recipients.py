@@ -8,14 +8,14 @@ from uuid import UUID
 
 from services.ack.facts import Acknowledgment, Registration, Rejection, RejectionReason
 from services.ack.fold import RecipientState, State
-from shared.contracts.events import FrozenRecipient
+from shared.contracts.events import FrozenRecipient, Role
 from shared.postgres import Connection, Row
 
 INSERT_MANY: Final = """
-INSERT INTO recipients (recipient_id, circular_id, position, agency_id, title, relay_duty, in_place_of)
-SELECT r.recipient_id, $1, r.position, r.agency_id, r.title, r.relay_duty, r.in_place_of
-FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::boolean[], $7::uuid[])
-    AS r (recipient_id, position, agency_id, title, relay_duty, in_place_of)
+INSERT INTO recipients (recipient_id, circular_id, position, agency_id, title, relay_duty, in_place_of, role)
+SELECT r.recipient_id, $1, r.position, r.agency_id, r.title, r.relay_duty, r.in_place_of, r.role
+FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::boolean[], $7::uuid[], $8::text[])
+    AS r (recipient_id, position, agency_id, title, relay_duty, in_place_of, role)
 ORDER BY r.recipient_id
 ON CONFLICT DO NOTHING RETURNING recipient_id
 """
@@ -63,7 +63,7 @@ WHERE recipients.recipient_id = s.recipient_id
 """
 
 _COLUMNS: Final = """r.recipient_id, r.circular_id, r.position, r.agency_id, a.code AS agency_code, a.name_th AS agency_name_th,
-    r.title, r.relay_duty, r.in_place_of, p.name_th AS in_place_of_name_th, r.state, r.handed_over_at, r.hand_over_channel, r.hand_over_grade, r.failure_reason,
+    r.title, r.relay_duty, r.role, r.in_place_of, p.name_th AS in_place_of_name_th, r.state, r.handed_over_at, r.hand_over_channel, r.hand_over_grade, r.failure_reason,
     r.failure_detail, r.receive_number, r.receive_date, r.receive_time, r.registrar_name, r.registrar_position, r.unit,
     r.rejection_reason, r.rejection_text, r.recorded_at, r.relayed_circular_id, r.onward_recipients, r.recalled_at,
     r.recall_reason, r.stopped_at"""
@@ -105,6 +105,7 @@ class Recipient:
     agency_name_th: str | None
     title: str
     relay_duty: bool
+    role: Role
     in_place_of: UUID | None
     in_place_of_name_th: str | None
     state: State
@@ -144,6 +145,7 @@ async def insert_many(connection: Connection, circular_id: UUID, recipients: Seq
         [recipient.title for recipient in recipients],
         [recipient.relay_duty for recipient in recipients],
         [recipient.in_place_of for recipient in recipients],
+        [recipient.role.value for recipient in recipients],
     )
     return [row["recipient_id"] for row in rows]
 
@@ -284,4 +286,5 @@ def _moment(moment: datetime | None) -> str | None:
 def _recipient(row: Row) -> Recipient:
     values: dict[str, Any] = {field: row[field] for field in Recipient.__slots__}
     values["state"] = State(row["state"])
+    values["role"] = Role(row["role"])
     return Recipient(**values)
