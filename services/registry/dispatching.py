@@ -13,6 +13,7 @@ import structlog
 from opentelemetry import metrics
 
 from services.registry import problems, withdrawing
+from services.registry.copying import resolve_copies
 from services.registry.domain.agencies import Agency
 from services.registry.domain.letters import Attachment, Letter, LetterState
 from services.registry.domain.lists import ListHead
@@ -106,13 +107,16 @@ async def dispatch_letter(database: Database, order: Order, links: FileLinks, mo
         circular = _circular(order, letter, list_head)
         await circulars.insert(connection, circular)
         count, list_hash = await _freeze(connection, circular, most)
+        copies = await _freeze_copies(connection, circular, letter, count)
+        await circulars.freeze(connection, circular.circular_id, count + copies, list_hash, copies)
+        count += copies
         await order.gate.check(connection, letter, circular.circular_id, circular.dispatched_at)
         await letters.mark_dispatched(connection, letter.letter_id)
         await books.note_dispatched(connection, letter.letter_id, circular.circular_id, count, circular.dispatched_at)
         header = await _header(connection, circular, letter, links, count)
         await _tell(connection, header)
         await withdrawing.announce_succession(connection, letter, circular.circular_id)
-        answer = _answer(circular, letter, count, list_hash)
+        answer = _answer(circular, letter, count, list_hash, copies)
         await circulars.keep_answer(connection, order.agency_id, order.idempotency_key, answer)
     _dispatched.add(1)
     _recipients.add(count)
@@ -153,7 +157,7 @@ async def _list_of(connection: Connection, order: Order, letter: Letter) -> List
 
 
 async def _freeze(connection: Connection, circular: Circular, most: int) -> tuple[int, str]:
-    """Store what the list resolves to as the order's recipients; returns their number and hash."""
+    """Store what the list resolves to as the order's recipients; returns their number and hash, in which no copies are."""
     list_hash = ListHash()
     count = 0
     async for piece in resolve(connection, circular.list_id, Sieve(), most, bangkok_date(circular.dispatched_at)):
@@ -162,8 +166,16 @@ async def _freeze(connection: Connection, circular: Circular, most: int) -> tupl
         count += len(piece)
     if count == 0:
         raise ProblemError(list_problems.LIST_RESOLVES_TO_NOBODY)
-    await circulars.freeze(connection, circular.circular_id, count, list_hash.hexdigest())
     return count, list_hash.hexdigest()
+
+
+async def _freeze_copies(connection: Connection, circular: Circular, letter: Letter, count: int) -> int:
+    """Store whom the letter names for a copy behind the `count` recipients of the list, unless they are among them."""
+    named = await resolve_copies(connection, letter.draft, bangkok_date(circular.dispatched_at))
+    already = await circulars.among(connection, circular.circular_id, [one.agency_id for one in named])
+    copies = [(new_id(), one) for one in named if one.agency_id not in already]
+    await circulars.add_recipients(connection, circular.circular_id, count + 1, copies)
+    return len(copies)
 
 
 async def resolve(connection: Connection, list_id: UUID, sieve: Sieve, most: int, day: date) -> AsyncGenerator[list[Resolved]]:
@@ -286,11 +298,12 @@ def chunked(header: Mapping[str, object], recipients: Sequence[Mapping[str, obje
     ]
 
 
-def _answer(circular: Circular, letter: Letter, recipient_count: int, list_hash: str) -> Answer:
+def _answer(circular: Circular, letter: Letter, recipient_count: int, list_hash: str, copies: int) -> Answer:
     return {
         "circular_id": str(circular.circular_id),
         "letter_id": str(letter.letter_id),
         "recipients": recipient_count,
+        "copies": copies,
         "state": LetterState.DISPATCHED.value,
         "content_hash": letter.content_hash,
         "list_version": circular.list_version,

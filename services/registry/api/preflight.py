@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from services.registry.api.dependencies import LetterWriter, Registry, etag
 from services.registry.api.letter_models import DispatchIn
 from services.registry.config import RegistrySettings
+from services.registry.copying import resolve_copies
 from services.registry.dispatching import resolve
 from services.registry.domain.resolution import Resolved, Sieve
 from services.registry.intake.service import read_attachments
@@ -97,6 +98,10 @@ async def check_letter(letter_id: UUID, caller: LetterWriter, registry: Registry
             most = registry.settings.registry_list_max_addressees
             async for piece in resolve(connection, own.list_id, Sieve(), most, bangkok_date(now)):
                 recipients += piece
+            already = {one.agency_id for one in recipients}
+            recipients += [
+                one for one in await resolve_copies(connection, letter.draft, bangkok_date(now)) if one.agency_id not in already
+            ]
         facts = await gather(connection, letter, held_to, recipients, now)
     response.headers.update(etag(letter.version))
     return _shown(examine(facts, held_to), letter.version, letter.content_hash, now)
