@@ -20,7 +20,7 @@ from services.registry.domain.lists import ListHead
 from services.registry.domain.resolution import ListHash, Resolved, Sieve, lay_out
 from services.registry.preflight.gate import Gate
 from services.registry.problems import lists as list_problems
-from services.registry.store import agencies, books, circulars, letters, lists, succession
+from services.registry.store import agencies, books, circulars, counterparts, letters, lists, succession
 from services.registry.store.circulars import Circular
 from shared import outbox
 from shared import problems as shared_problems
@@ -113,6 +113,7 @@ async def dispatch_letter(database: Database, order: Order, links: FileLinks, mo
         await order.gate.check(connection, letter, circular.circular_id, circular.dispatched_at)
         await letters.mark_dispatched(connection, letter.letter_id)
         await books.note_dispatched(connection, letter.letter_id, circular.circular_id, count, circular.dispatched_at)
+        await counterparts.add(connection, letter.letter_id, circular.circular_id)
         header = await _header(connection, circular, letter, links, count)
         await _tell(connection, header)
         await withdrawing.announce_succession(connection, letter, circular.circular_id)

@@ -15,7 +15,7 @@ from python_calamine import CalamineWorkbook
 from services.registry.bookkeeping import SENT, read_page
 from services.registry.consumers import event_handler
 from services.registry.domain.books import Filter, search_text
-from services.registry.store import books
+from services.registry.store import books, counterparts
 from shared.broker import Incoming, Outgoing, Publisher, Verdict
 from shared.contracts.envelope import Envelope
 from shared.contracts.events import RecipientRegistered
@@ -325,7 +325,7 @@ async def test_pages_of_a_large_book_are_read_by_the_index(registry: RegistryUnd
             if statement == books.PEEK_DOWN:
                 arguments += [books.NEAR]
             if "hits" in statement:
-                arguments += [books.MOST_HITS + 1, where.pieces]
+                arguments += [books.MOST_HITS + 1, where.pieces, None]
             explained = await connection.fetch(
                 f"EXPLAIN (ANALYZE) {statement}",  # pyright: ignore[reportArgumentType]
                 *arguments,
@@ -340,6 +340,75 @@ async def test_pages_of_a_large_book_are_read_by_the_index(registry: RegistryUnd
             where = Filter(everything.agency_id, None, date.min, date.max, text, {})
             page = await read_page(connection, SENT, where, after=None, limit=3, down=False)
             assert [entry.running for entry in page] == expected
+
+
+TO_ONE = """
+INSERT INTO sent_counterparts SELECT agency_id, $2, year_be, register_id, series, running FROM sent_entries
+WHERE agency_id = $1 AND running % $3 = 0
+"""
+
+
+async def test_letters_to_one_agency_are_read_by_their_own_index(registry: RegistryUnderTest, office: Office) -> None:
+    register_id, agency_id = UUID(await registry.register(office)), UUID(office.agency_id)
+    rare, common = uuid4(), uuid4()
+    async with registry.database.connection() as connection:
+        await connection.execute(FILL, agency_id, register_id)
+        await connection.execute(TO_ONE, agency_id, rare, 777)
+        await connection.execute(TO_ONE, agency_id, common, 1)
+        await connection.execute("ANALYZE sent_entries, sent_counterparts")
+    async with registry.database.transaction() as connection:
+        await books.plan_for_pages(connection)
+        for statement in (counterparts.WALK_UP, counterparts.WALK_DOWN):
+            place = books.BEHIND_ALL if "DESC" in statement else books.BEFORE_ALL
+            where = Filter(agency_id, None, date.min, date.max, "", {}, counterpart_id=common)
+            explained = await connection.fetch(
+                f"EXPLAIN (ANALYZE) {statement}",
+                *books._arguments(where, 2540, place, 51),
+                common,
+                None,
+            )
+            plan = "\n".join(row[0] for row in explained)
+            assert "sent_counterparts_pkey" in plan, plan
+            assert "sent_entries_order" in plan, plan
+            assert "Seq Scan" not in plan, plan
+            assert "Sort" not in plan, plan
+        for counterpart, text, expected in (
+            (rare, "", [777, 1554, 2331]),
+            (rare, "น้ำท่วม", [777]),
+            (rare, "การพัฒนา", [777, 1554, 2331]),
+            (common, "น้ำท่วม", [777]),
+            (common, "การพัฒนา", [1, 2, 3]),
+            (common, "พัฒนาพัฒนา", []),
+            (uuid4(), "การพัฒนา", []),
+        ):
+            where = Filter(agency_id, None, date.min, date.max, text, {}, counterpart_id=counterpart)
+            page = await read_page(connection, SENT, where, after=None, limit=3, down=False)
+            assert [entry.running for entry in page] == expected
+
+
+async def test_the_sent_book_is_filtered_by_whom_a_letter_went_to(registry: RegistryUnderTest, office: Office) -> None:
+    old, new, other = [await registry.office(code) for code in ("old", "new", "other")]
+    closing = {"day": "2020-10-01", "successors": ["new"], "reason": "ควบรวม"}
+    await registry.http.post(f"/v1/agencies/{old.agency_id}/close", json=closing, headers=registry.operator)
+    register_id = await registry.register(office)
+    for number, codes in enumerate((["old", "other"], ["other"], ["new"], [])):
+        listed = {"list_id": await registry.distribution_list(office, *codes)} if codes else {}
+        letter_id = await _sent(registry, office, register_id, subject=f"เรื่องที่ {number}", **listed)
+        if codes:
+            assert (await registry.dispatch(office, letter_id, f"key-{number}")).status_code == 202
+
+    async def found(of: Office, **query: object) -> list[str]:
+        rows = await _read(registry, office, "sent", recipient_agency_id=of.agency_id, order="asc", limit=1, **query)
+        return [row["subject"] for row in rows]
+
+    assert await found(new) == ["เรื่องที่ 0", "เรื่องที่ 2"]
+    assert await found(old) == ["เรื่องที่ 0"]
+    assert await found(other) == ["เรื่องที่ 0", "เรื่องที่ 1"]
+    assert await found(other, q="เรื่องที่ ๑") == ["เรื่องที่ 1"]
+    assert await found(other, state="registered") == []
+    params = {"recipient_agency_id": new.agency_id, "format": "csv"}
+    table = await registry.http.get("/v1/books/sent/export", params=params, headers=office.headers)
+    assert [f"เรื่องที่ {n}" in table.text for n in range(4)] == [True, False, True, False]
 
 
 PARTS_NOT_FOUND = """

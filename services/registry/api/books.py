@@ -196,6 +196,9 @@ def _sent_filter(
     series: Annotated[Series | None, Query()] = None,
     state: Annotated[EntryState | None, Query()] = None,
     speed: Annotated[Speed | None, Query()] = None,
+    recipient_agency_id: Annotated[
+        UUID | None, Query(description="The agency to which the letters went, or that their lists name.")
+    ] = None,
     has_remark: HasRemark = None,
     q: Words = None,
 ) -> Filter:
@@ -207,6 +210,7 @@ def _sent_filter(
         text=_text(q),
         facets=_facets(has_remark, series=series, state=state, speed=speed),
         register_id=register_id,
+        counterpart_id=recipient_agency_id,
     )
 
 

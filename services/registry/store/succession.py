@@ -23,6 +23,8 @@ WITH RECURSIVE reached (asked_id, agency_id, valid_from, valid_until, successor_
 SELECT asked_id, agency_id, valid_from, valid_until, successor_ids FROM reached
 """
 
+CLOSED: Final = "SELECT agency_id FROM agencies WHERE agency_id = ANY($1::uuid[]) AND valid_until <= $2"
+
 
 async def resolve_all(connection: Connection, agency_ids: Collection[UUID], day: date) -> dict[UUID, Resolution]:
     """Who takes letters to each of these agencies on `day`, in one statement. Raises LookupError for an unknown agency."""
@@ -38,5 +40,8 @@ async def resolve_all(connection: Connection, agency_ids: Collection[UUID], day:
 
 async def elsewhere(connection: Connection, agency_ids: Collection[UUID], day: date) -> dict[UUID, Outcome]:
     """What becomes of letters to those of these agencies that are closed on `day`; the others take their own."""
-    resolutions = await resolve_all(connection, agency_ids, day)
+    closed = [row["agency_id"] for row in await connection.fetch(CLOSED, agency_ids, day)]
+    if not closed:
+        return {}
+    resolutions = await resolve_all(connection, closed, day)
     return {agency_id: found for agency_id, one in resolutions.items() if (found := outcome(one)) is not None}
