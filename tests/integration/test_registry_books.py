@@ -15,7 +15,9 @@ from python_calamine import CalamineWorkbook
 from services.registry.bookkeeping import SENT, read_page
 from services.registry.consumers import event_handler
 from services.registry.domain.books import Filter, search_text
-from services.registry.store import books, counterparts
+from services.registry.finding import find_letters
+from services.registry.store import books, counterparts, letter_search
+from services.registry.store.letter_search import Search
 from shared.broker import Incoming, Outgoing, Publisher, Verdict
 from shared.contracts.envelope import Envelope
 from shared.contracts.events import RecipientRegistered
@@ -340,6 +342,92 @@ async def test_pages_of_a_large_book_are_read_by_the_index(registry: RegistryUnd
             where = Filter(everything.agency_id, None, date.min, date.max, text, {})
             page = await read_page(connection, SENT, where, after=None, limit=3, down=False)
             assert [entry.running for entry in page] == expected
+
+
+async def test_letters_are_found_by_text_whether_they_are_in_the_book_or_drafts(
+    registry: RegistryUnderTest, office: Office
+) -> None:
+    register_id = await registry.register(office)
+    for number in range(3):
+        await _sent(registry, office, register_id, subject=f"แผนประจําปี {number} OTOP")
+    await registry.draft(office, register_id, subject="ร่างแผนประจำปี ๓", contact_unit="กลุ่มงานยุทธศาสตร์")
+    await registry.draft(office, register_id, subject="ลับเฉพาะ", secrecy="ลับ")
+    await _sent(registry, office, register_id, subject="ลับเฉพาะ", secrecy="ลับ")
+    krabi = await registry.office("krabi")
+    await registry.draft(krabi, await registry.register(krabi, unit_code="กบ ๐๐๑๗"), subject="แผนประจำปี")
+
+    async def found(**query: str) -> list[str]:
+        subjects: list[str] = []
+        url: str | None = "/v1/letters"
+        params: dict[str, str] | None = {"limit": "2", **query}
+        for _ in range(10):
+            answer = await registry.http.get(url, params=params, headers=office.headers)
+            assert answer.status_code == 200, answer.text
+            subjects += [item["subject"] for item in answer.json()["items"]]
+            if "next" not in answer.links:
+                return subjects
+            url, params = answer.links["next"]["url"], None
+        raise AssertionError("the pages have no end")
+
+    entered = [f"แผนประจําปี {number} OTOP" for number in (2, 1, 0)]
+    assert await found(q="แผนประจำปี") == ["ร่างแผนประจำปี ๓", *entered]
+    assert await found(q="แผนประจำปี", state="draft") == ["ร่างแผนประจำปี ๓"]
+    assert await found(q="otop", state="registered") == entered
+    assert await found(q="otop", state="dispatched") == []
+    assert await found(q="ยุทธศาสตร์") == ["ร่างแผนประจำปี ๓"]
+    assert await found(q="ว 2") == [entered[1]]
+    assert await found(q="ลับเฉพาะ") == []
+    short = await registry.http.get("/v1/letters", params={"q": "ก"}, headers=office.headers)
+    assert (short.status_code, short.json()["code"]) == (422, "request_invalid")
+
+
+FILL_LETTERS = """
+INSERT INTO letters (letter_id, agency_id, register_id, state, content, year_be, series, running, number, canonical, content_hash,
+    registered_at)
+SELECT e.entry_id, e.agency_id, e.register_id, 'registered', l.content, e.year_be, e.series, e.running, e.number, l.canonical,
+    l.content_hash, now()
+FROM sent_entries e CROSS JOIN (SELECT content, canonical, content_hash FROM letters WHERE state <> 'draft' LIMIT 1) AS l
+WHERE e.agency_id = $1 AND e.letter_id IS NULL
+"""
+
+
+async def test_a_search_among_many_letters_reads_by_indexes(registry: RegistryUnderTest, office: Office) -> None:
+    register_id, agency_id = await registry.register(office), UUID(office.agency_id)
+    await _sent(registry, office, register_id)
+    async with registry.database.connection() as connection:
+        await connection.execute(FILL, agency_id, UUID(await registry.register(office, unit_code="สค ๐๐๑๗.๒")))
+        await connection.execute(FILL_LETTERS, agency_id)
+        await connection.execute("UPDATE sent_entries SET letter_id = entry_id, state = 'registered' WHERE letter_id IS NULL")
+        await connection.execute("ANALYZE letters, sent_entries")
+
+    def search(text: str) -> Search:
+        return Search(Filter(agency_id, None, date.min, date.max, text, {}), None, None, 3)
+
+    async with registry.database.transaction() as connection:
+        await books.plan_for_pages(connection)
+        rare, common = search("น้ำท่วม"), search("การพัฒนา")
+        for statement, arguments, index in (
+            (letter_search.NEWEST, (agency_id, None, None, common.words.pattern, 3, None), "letters_of_agency"),
+            (
+                letter_search.HITS,
+                (agency_id, [2540, 2541], rare.words.pieces, rare.words.pattern, None, 9),
+                "sent_entries_found_by",
+            ),
+            (letter_search.DRAFTS, (agency_id, None, 500), "letters_in_draft"),
+        ):
+            explained = await connection.fetch(
+                f"EXPLAIN (ANALYZE) {statement}",  # pyright: ignore[reportArgumentType]
+                *arguments,
+            )
+            plan = "\n".join(row[0] for row in explained)
+            assert index in plan, plan
+            assert "Seq Scan" not in plan, plan
+        (only,) = await find_letters(connection, rare)
+        assert only.number is not None
+        assert only.number.running == 777
+        assert len(await find_letters(connection, common)) == 3
+        assert await letter_search.hits(connection, common, await books.years(connection, agency_id)) is None
+        assert await find_letters(connection, search("พัฒนาพัฒนา")) == []
 
 
 TO_ONE = """

@@ -179,7 +179,8 @@ def _facets(remark: bool | None, **named: StrEnum | str | UUID | None) -> dict[s
     return found if remark is None else {**found, _REMARK[remark]: None}
 
 
-def _text(q: str | None) -> str:
+def searched(q: str | None) -> str:
+    """The text of a search as it is compared. Raises ProblemError when it is too short."""
     text = search_text(q or "")
     if q is not None and len(text) < SHORTEST_SEARCH:
         detail = f"give at least {SHORTEST_SEARCH} characters"
@@ -207,7 +208,7 @@ def _sent_filter(
         year_be=year,
         first_day=first or date.min,
         last_day=last or date.max,
-        text=_text(q),
+        text=searched(q),
         facets=_facets(has_remark, series=series, state=state, speed=speed),
         register_id=register_id,
         counterpart_id=recipient_agency_id,
@@ -232,7 +233,7 @@ def _received_filter(
         year_be=year,
         first_day=first or date.min,
         last_day=last or date.max,
-        text=_text(q),
+        text=searched(q),
         facets=_facets(has_remark, unit=unit, source=source, state=state, speed=speed, sender=sender_agency_id),
     )
 
