@@ -184,7 +184,7 @@ def searched(q: str | None) -> str:
     text = search_text(q or "")
     if q is not None and len(text) < SHORTEST_SEARCH:
         detail = f"give at least {SHORTEST_SEARCH} characters"
-        raise ProblemError(shared_problems.REQUEST_INVALID, detail, errors=[FieldError("/query/q", "too_short", detail)])
+        raise ProblemError(shared_problems.REQUEST_INVALID, detail, errors=[FieldError("query q", "too_short", detail)])
     return text
 
 
