@@ -18,6 +18,7 @@ from services.registry.problems import agencies as agency_problems
 from services.registry.problems import refuse
 from shared.problems import FieldError, ProblemError
 
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ZIP_START: Final = b"PK\x03\x04"
 PIECE: Final = 1024 * 1024
 READER: Final = str(Path(__file__).with_name("sheet_process.py"))

@@ -123,6 +123,23 @@ async def test_exceptions_hold_for_who_follows_and_groups_hold_only_who_stands(
     assert (preview["succeeded_count"], preview["closed_count"]) == (0, 0)
 
 
+async def test_a_group_as_of_a_day_holds_who_stood_then_and_letters_go_to_who_follows(
+    registry: RegistryUnderTest, office: Office
+) -> None:
+    group = {"group": {"kind": "department", "at": "2020-09-30"}}
+    list_id, letter_id = await _registered(registry, office, _list(members=[group], **{"except": ["split", "end"]}))
+    kept = (await registry.http.get(f"/v1/lists/{list_id}", headers=office.headers)).json()["members"]
+    assert kept[0]["group"]["at"] == "2020-09-30"
+    ids = await _ids(registry)
+    preview = (await registry.http.get(f"/v1/lists/{list_id}/preview", headers=office.headers)).json()
+    assert [(item["title"], item["agency_id"], item["in_place_of"]) for item in preview["items"]] == [
+        ("สำนักงาน new", ids["new"], None),
+        ("สำนักงาน old", ids["new"], ids["old"]),
+        ("สำนักงาน other", ids["other"], None),
+    ]
+    assert (await registry.dispatch(office, letter_id, "one")).json()["list_hash"] == preview["list_hash"]
+
+
 async def test_a_list_of_members_alone_is_checked_as_a_dispatch_would_freeze_it(
     registry: RegistryUnderTest, office: Office
 ) -> None:

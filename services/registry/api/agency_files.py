@@ -20,14 +20,13 @@ from services.registry.domain.tables import TableRow, decode_table, read_csv
 from services.registry.problems import agencies as agency_problems
 from services.registry.problems import refuse
 from services.registry.saving import save_agencies
-from services.registry.sheets import ZIP_START
+from services.registry.sheets import XLSX, ZIP_START
 from services.registry.store import agencies, imports
 from shared import problems as shared_problems
 from shared.ids import new_id
 from shared.problems import ProblemError
 from shared.spreadsheets import BYTE_ORDER_MARK, csv_lines, neutral
 
-XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MACRO_TYPE: Final = "macroenabled"
 PART_BYTES: Final = 1024 * 1024
 EXPORT_BATCH: Final = 2000

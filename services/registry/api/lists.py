@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Final, Self
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.registry import problems
-from services.registry.api.bodies import read_csv_body
+from services.registry.api.bodies import read_table_body
 from services.registry.api.dependencies import (
     DEFAULT_PAGE,
     LARGEST_PAGE,
@@ -41,10 +41,11 @@ from services.registry.domain.resolution import (
     difference,
     lay_out,
 )
-from services.registry.domain.tables import line_error, read_table
+from services.registry.domain.tables import line_error
 from services.registry.problems import lists as list_problems
 from services.registry.problems import refuse
 from services.registry.resources import Resources
+from services.registry.sheets import XLSX
 from services.registry.store import agencies, circulars, lists
 from shared import problems as shared_problems
 from shared.contracts.events import RelayTarget, Role
@@ -107,6 +108,10 @@ class GroupIn(RequestModel):
     title: Annotated[Line, Field(min_length=1, description="Title of each; {name_th} is the agency's name.")] = "{name_th}"
     role: Role = Role.ACTION
     relay_duty: bool = False
+    at: date | None = Field(
+        default=None,
+        description="Those that stood on this day, in the tree as it is now; who follows a closed one gets its letter. Null: the day of the dispatch.",
+    )
 
 
 class MemberIn(RequestModel):
@@ -171,6 +176,7 @@ class GroupOut(BaseModel):
     title: str
     role: Role
     relay_duty: bool
+    at: date | None = None
 
 
 class MemberOut(BaseModel):
@@ -300,7 +306,7 @@ def _shown_member(member: Member, below: str | None) -> MemberOut:
     if not isinstance(member.what, GroupQuery):
         return MemberOut(list=member.what, group=None, after=member.after)
     what = member.what
-    group = GroupOut(below=below, kind=what.kind, title=what.title, role=member.role, relay_duty=member.relay_duty)
+    group = GroupOut(below=below, kind=what.kind, title=what.title, role=member.role, relay_duty=member.relay_duty, at=what.at)
     return MemberOut(list=None, group=group, after=member.after)
 
 
@@ -344,7 +350,7 @@ async def _members(connection: Connection, agency_id: UUID, body: ListIn) -> tup
             code = one.group.below
             if code is not None and code not in ids:
                 errors.append(_no_agency(f"/members/{index}/group/below", code))
-            query = GroupQuery(None if code is None else ids.get(code), one.group.kind, one.group.title)
+            query = GroupQuery(None if code is None else ids.get(code), one.group.kind, one.group.title, one.group.at)
             members.append(Member(after, query, one.group.role, one.group.relay_duty))
     errors += [_no_agency(f"/except/{index}", code) for index, code in enumerate(body.without) if code not in ids]
     if errors:
@@ -453,7 +459,8 @@ async def _kept(connection: Connection, agency_id: UUID, key: str, body: ListIn)
                 "text/csv": {
                     "schema": {"type": "string"},
                     "example": "title,agency_code,relay_duty\nปลัดจังหวัดสมุทรสาคร,smk-provincial-administration,false\n",
-                }
+                },
+                XLSX: {"schema": {"type": "string", "format": "binary"}},
             },
         }
     },
@@ -465,12 +472,12 @@ async def import_list(
     response: Response,
     name: Annotated[Line, Query(min_length=1)],
 ) -> ListOut:
-    """Reads a CSV table with the columns title, agency_code and (if any) relay_duty and role, in list order.
+    """Reads a table (CSV, or the first sheet of an XLSX file) with the columns title, agency_code and (if any) relay_duty and role, in list order.
 
     All or nothing: with one faulty line no list is made, and every faulty line is named.
     """
     agency_id = caller.agency()
-    table = read_table(await read_csv_body(request), required=REQUIRED_COLUMNS, optional=("relay_duty", "role"))
+    table = await read_table_body(request, registry.settings, required=REQUIRED_COLUMNS, optional=("relay_duty", "role"))
     for row in table:
         row.values["relay_duty"] = row.values.get("relay_duty") or "false"
         row.values["role"] = row.values.get("role") or Role.ACTION.value

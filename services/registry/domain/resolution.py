@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
@@ -24,11 +25,15 @@ SHOWN: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class GroupQuery:
-    """Agencies by their place in the tree and their kind; `below` None is the whole tree. `title` may hold ``{name_th}``."""
+    """Agencies by their place in the tree and their kind; `below` None is the whole tree. `title` may hold ``{name_th}``.
+
+    `at` is the day on which they stand; None is that of the dispatch.
+    """
 
     below: UUID | None
     kind: str | None
     title: str
+    at: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
