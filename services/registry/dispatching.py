@@ -113,7 +113,7 @@ async def dispatch_letter(database: Database, order: Order, links: FileLinks, mo
         await order.gate.check(connection, letter, circular.circular_id, circular.dispatched_at)
         await letters.mark_dispatched(connection, letter.letter_id)
         await books.note_dispatched(connection, letter.letter_id, circular.circular_id, count, circular.dispatched_at)
-        await counterparts.add(connection, letter.letter_id, circular.circular_id)
+        await counterparts.add(connection, letter.letter_id, circular.circular_id, count)
         header = await _header(connection, circular, letter, links, count)
         await _tell(connection, header)
         await withdrawing.announce_succession(connection, letter, circular.circular_id)

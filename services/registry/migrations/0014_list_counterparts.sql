@@ -1,5 +1,6 @@
 -- To whom each letter of the book of sent letters went, in the book's order: "what have we sent to them?" reads these rows alone. No foreign keys:
--- a dispatch writes as many rows as it has recipients, whose own keys say that the agencies are there.
+-- a dispatch writes as many rows as it has recipients, whose own keys say that the agencies are there. A long circular has one
+-- row, with the counterpart 0 for all of its recipients.
 CREATE TABLE sent_counterparts (
     agency_id uuid NOT NULL,
     counterpart_id uuid NOT NULL,

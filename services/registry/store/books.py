@@ -26,10 +26,11 @@ NEAR: Final = 2000
 LOWEST: Final = UUID(int=0)
 HIGHEST: Final = UUID(int=2**128 - 1)
 
-# For this transaction alone: plans for the values at hand, and none that reads the whole table.
+# For this transaction alone: plans for the values at hand, and none that reads the whole table
+# or puts in order what an index has in order.
 PLAN_FOR_PAGES: Final = """
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
-    set_config('jit', 'off', true)
+    set_config('jit', 'off', true), set_config('enable_sort', 'off', true)
 """
 
 ENTER: Final = """
@@ -116,8 +117,11 @@ WITH hits AS MATERIALIZED (
         AND register_id BETWEEN $10 AND $11
         AND ($15::uuid IS NULL OR EXISTS (
             SELECT FROM sent_counterparts c
-            WHERE c.agency_id = $1 AND c.counterpart_id = $15 AND c.year_be = $2 AND c.register_id = sent_entries.register_id
-                AND c.series = sent_entries.series AND c.running = sent_entries.running
+            WHERE c.agency_id = $1 AND c.counterpart_id IN ($15, '00000000-0000-0000-0000-000000000000') AND c.year_be = $2
+                AND c.register_id = sent_entries.register_id AND c.series = sent_entries.series
+                AND c.running = sent_entries.running AND (c.counterpart_id = $15 OR EXISTS (
+                    SELECT FROM recipients r WHERE r.circular_id = sent_entries.circular_id AND r.agency_id = $15
+                ))
         ))
     LIMIT $13
 )
@@ -148,8 +152,11 @@ WITH hits AS MATERIALIZED (
         AND register_id BETWEEN $10 AND $11
         AND ($15::uuid IS NULL OR EXISTS (
             SELECT FROM sent_counterparts c
-            WHERE c.agency_id = $1 AND c.counterpart_id = $15 AND c.year_be = $2 AND c.register_id = sent_entries.register_id
-                AND c.series = sent_entries.series AND c.running = sent_entries.running
+            WHERE c.agency_id = $1 AND c.counterpart_id IN ($15, '00000000-0000-0000-0000-000000000000') AND c.year_be = $2
+                AND c.register_id = sent_entries.register_id AND c.series = sent_entries.series
+                AND c.running = sent_entries.running AND (c.counterpart_id = $15 OR EXISTS (
+                    SELECT FROM recipients r WHERE r.circular_id = sent_entries.circular_id AND r.agency_id = $15
+                ))
         ))
     LIMIT $13
 )
