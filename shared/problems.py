@@ -1,8 +1,8 @@
 """Problems as the API reports them: RFC 9457, a stable code, the field, and what to do, in Thai and English."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -21,11 +21,39 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """Where in the request: `pointer` is a JSON pointer (RFC 6901) into the body, or ``line N`` of an uploaded file."""
+    """Where in the request: `pointer` is a JSON pointer (RFC 6901) into the body, or ``line N`` of an uploaded file.
+
+    What is wrong outside of the body is named as ``query limit``, ``path letter_id`` or ``header if-match``.
+    """
 
     pointer: str
     code: str
     detail: str
+
+
+def body_pointer(location: Sequence[str | int], body: object, *, missing: bool) -> str:
+    """The JSON pointer to a place in `body` that a validator names; `missing`: its last part is what should be there.
+
+    Validators also name the branch of a union that they tried: what the body does not hold is no part of the pointer.
+    """
+    parts: list[str] = []
+    at: object = body
+    for number, part in enumerate(location, 1):
+        held = _held(at)
+        if part in held:
+            at = held[part]
+        elif not (missing and number == len(location)):
+            continue
+        parts.append(str(part).replace("~", "~0").replace("/", "~1"))
+    return "".join(f"/{part}" for part in parts)
+
+
+def _held(value: object) -> Mapping[object, object]:
+    if isinstance(value, Mapping):
+        return cast("Mapping[object, object]", value)
+    if isinstance(value, list | tuple):
+        return dict(enumerate(cast("Sequence[object]", value)))
+    return {}
 
 
 class ProblemError(Exception):

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import postgres, problems, telemetry
 from shared.access import TokenVerifier
-from shared.problems import FieldError, ProblemError
+from shared.problems import FieldError, ProblemError, body_pointer
 from shared.runtime import Probe
 
 # Routes that need no token; a test holds every application to this list and its services' own.
@@ -91,10 +91,15 @@ async def _on_problem(_request: Request, error: Exception) -> JSONResponse:
 async def _on_invalid_request(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = [
-        FieldError("/" + "/".join(str(part) for part in item["loc"]), str(item["type"]), str(item["msg"]))
+        FieldError(_place(item["loc"], error.body, missing=item["type"] == "missing"), str(item["type"]), str(item["msg"]))
         for item in error.errors()
     ]
     return problem_response(ProblemError(problems.REQUEST_INVALID, f"{len(found)} field(s) are not valid", errors=found))
+
+
+def _place(location: Sequence[str | int], body: object, *, missing: bool) -> str:
+    where, *rest = location
+    return body_pointer(rest, body, missing=missing) if where == "body" else " ".join(map(str, location))
 
 
 async def _on_http_exception(_request: Request, error: Exception) -> JSONResponse:

@@ -23,8 +23,10 @@ BATCH: Final = 1000
 CSV_COLUMNS: Final = (
     "position",
     "title",
+    "role",
     "agency_code",
     "agency_name_th",
+    "in_place_of_name_th",
     "state",
     "handed_over_at",
     "hand_over_channel",

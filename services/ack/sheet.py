@@ -77,7 +77,7 @@ def sheet_data(annex: Annex) -> dict[str, object]:
 
 def _row(recipient: Recipient) -> dict[str, object]:
     first, second = wording.stamp(recipient)
-    return {"title": recipient.title, "first": first, "second": second, "answered": recipient.state in ANSWERED}
+    return {"title": wording.titled(recipient), "first": first, "second": second, "answered": recipient.state in ANSWERED}
 
 
 def _counts(matrix: Matrix) -> str:

@@ -35,6 +35,7 @@ class Line:
     key: str
     position: str
     title: str
+    replaces: str
     state: str
     words: Words
     stamp: str
@@ -125,7 +126,8 @@ def _line(row: Recipient, deadline: datetime | None, now: datetime) -> Line:
     return Line(
         key=str(row.position),
         position=to_thai(row.position),
-        title=row.title,
+        title=wording.titled(row),
+        replaces=wording.replaces(row),
         state=row.state.value,
         words=wording.STATES[row.state],
         stamp=first,

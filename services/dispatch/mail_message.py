@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from services.dispatch import payload
 from services.dispatch.delivery.jobs import Job
-from shared.contracts.events import AttachmentLink, Secrecy, Speed
+from shared.contracts.events import AttachmentLink, Role, Secrecy, Speed
 from shared.thai.dates import bangkok_date, clock, long_date
 from shared.thai.text import has_unsafe_characters
 
@@ -25,6 +25,7 @@ SPEEDS: Final = {
     Speed.MOST_URGENT: "ด่วนที่สุด",
 }
 SECRECIES: Final = {Secrecy.NORMAL: "", Secrecy.CONFIDENTIAL: "ลับ", Secrecy.SECRET: "ลับมาก"}
+ROLES: Final = {Role.ACTION: "", Role.INFORMATION: "เพื่อทราบ", Role.COPY: "สำเนาส่ง"}
 CIRCULAR_MARK: Final = "/ว"
 SUBJECT_MAX_LENGTH: Final = 500
 
@@ -110,6 +111,7 @@ def _values(job: Job, public_url: str) -> dict[str, object]:
         "signatory_name": letter.signatory_name,
         "signatory_position": letter.signatory_position,
         "relay_duty": job.address.relay_duty,
+        "role": ROLES[job.address.role or Role.ACTION],
         "attachments": letter.attachments,
         "acknowledgment_page": payload.acknowledgment_page(public_url, job.address.acknowledgment_link),
         "contact_unit": letter.contact_unit,

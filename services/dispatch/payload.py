@@ -37,13 +37,14 @@ def file_url(public_url: str, link: str) -> str:
 
 
 def _own(address: Address, public_url: str) -> dict[str, object]:
-    return {
+    own: dict[str, object] = {
         "delivery_id": str(address.delivery_id),
         "recipient_id": str(address.recipient_id),
         "addressee": {"title": address.title, "position": address.position},
         "relay_duty": address.relay_duty,
         "acknowledgment_url": acknowledgment_url(public_url, address.acknowledgment_link),
     }
+    return own if address.role is None else {**own, "role": address.role.value}
 
 
 def _common(circular: CircularContent) -> dict[str, object]:
@@ -54,7 +55,8 @@ def _common(circular: CircularContent) -> dict[str, object]:
             "name_th": circular.sender_name_th,
             "name_en": circular.sender_name_en,
         },
-        "letter": circular.letter.model_dump(mode="json"),
+        # A letter that came before a field was told is sent again without it: every retry has the bytes of the first attempt.
+        "letter": circular.letter.model_dump(mode="json", exclude_unset=True),
         "deadline": None if circular.deadline is None else circular.deadline.isoformat(),
     }
 

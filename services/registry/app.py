@@ -32,7 +32,7 @@ from services.registry.collecting import FileCollector
 from services.registry.config import RegistrySettings
 from services.registry.consumers import event_handler
 from services.registry.domain.kinds import requirements
-from services.registry.importing import AgencyImporter
+from services.registry.importing import AgencyImporter, ImportPruner
 from services.registry.registration import Registrar
 from services.registry.resources import Resources
 from services.registry.scanning import ClamdScanner
@@ -145,7 +145,14 @@ async def open_parts(settings: RegistrySettings) -> AsyncGenerator[Parts]:
         probe = DatabaseProbe(database)
         yield Parts(
             app=create_app(resources),
-            workers=(relay, consumer, importer, FileCollector(database, storage), Pruner(database)),
+            workers=(
+                relay,
+                consumer,
+                importer,
+                FileCollector(database, storage),
+                Pruner(database),
+                ImportPruner(database, settings.registry_import_kept_days),
+            ),
             api_probes=(probe,),
             worker_probes=(probe, publisher, consumer),
         )

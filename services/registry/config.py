@@ -102,6 +102,9 @@ class RegistrySettings(ServiceSettings):
     registry_import_poll_interval: Annotated[float, Field(gt=0)] = Field(
         default=1.0, description="Seconds between two looks for a file of agencies to import."
     )
+    registry_import_kept_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        default=90, description="Days for which an import that has ended can still be looked up."
+    )
     registry_prefetch: Annotated[int, Field(ge=1, le=100)] = Field(
         default=8, description="Most broker messages that one registry worker has in hand."
     )

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,13 +13,14 @@ import structlog
 from opentelemetry import metrics
 
 from services.registry import problems, withdrawing
+from services.registry.copying import resolve_copies
 from services.registry.domain.agencies import Agency
 from services.registry.domain.letters import Attachment, Letter, LetterState
 from services.registry.domain.lists import ListHead
 from services.registry.domain.resolution import ListHash, Resolved, Sieve, lay_out
 from services.registry.preflight.gate import Gate
 from services.registry.problems import lists as list_problems
-from services.registry.store import agencies, books, circulars, letters, lists
+from services.registry.store import agencies, books, circulars, counterparts, letters, lists, succession
 from services.registry.store.circulars import Circular
 from shared import outbox
 from shared import problems as shared_problems
@@ -27,13 +28,17 @@ from shared.contracts.events import (
     RECIPIENTS_PER_MESSAGE,
     AttachmentLink,
     CircularDispatched,
+    CitedLetter,
+    CopyTo,
     LetterSummary,
+    ListedEnclosure,
     Secrecy,
 )
 from shared.ids import new_id
 from shared.links import LinkSigner, Purpose
 from shared.postgres import Connection, Database, Row
 from shared.problems import FieldError, ProblemError
+from shared.thai.dates import bangkok_date
 
 SERVICE: Final = "registry"
 
@@ -102,13 +107,17 @@ async def dispatch_letter(database: Database, order: Order, links: FileLinks, mo
         circular = _circular(order, letter, list_head)
         await circulars.insert(connection, circular)
         count, list_hash = await _freeze(connection, circular, most)
+        copies = await _freeze_copies(connection, circular, letter, count)
+        await circulars.freeze(connection, circular.circular_id, count + copies, list_hash, copies)
+        count += copies
         await order.gate.check(connection, letter, circular.circular_id, circular.dispatched_at)
         await letters.mark_dispatched(connection, letter.letter_id)
         await books.note_dispatched(connection, letter.letter_id, circular.circular_id, count, circular.dispatched_at)
+        await counterparts.add(connection, letter.letter_id, circular.circular_id, count)
         header = await _header(connection, circular, letter, links, count)
         await _tell(connection, header)
         await withdrawing.announce_succession(connection, letter, circular.circular_id)
-        answer = _answer(circular, letter, count, list_hash)
+        answer = _answer(circular, letter, count, list_hash, copies)
         await circulars.keep_answer(connection, order.agency_id, order.idempotency_key, answer)
     _dispatched.add(1)
     _recipients.add(count)
@@ -149,24 +158,33 @@ async def _list_of(connection: Connection, order: Order, letter: Letter) -> List
 
 
 async def _freeze(connection: Connection, circular: Circular, most: int) -> tuple[int, str]:
-    """Store what the list resolves to as the order's recipients; returns their number and hash."""
+    """Store what the list resolves to as the order's recipients; returns their number and hash, in which no copies are."""
     list_hash = ListHash()
     count = 0
-    async for piece in resolve(connection, circular.list_id, Sieve(), most):
+    async for piece in resolve(connection, circular.list_id, Sieve(), most, bangkok_date(circular.dispatched_at)):
         await circulars.add_recipients(connection, circular.circular_id, count + 1, [(new_id(), one) for one in piece])
         list_hash.add(piece)
         count += len(piece)
     if count == 0:
         raise ProblemError(list_problems.LIST_RESOLVES_TO_NOBODY)
-    await circulars.freeze(connection, circular.circular_id, count, list_hash.hexdigest())
     return count, list_hash.hexdigest()
 
 
-async def resolve(connection: Connection, list_id: UUID, sieve: Sieve, most: int) -> AsyncGenerator[list[Resolved]]:
-    """What the list resolves to, in order and in pieces, through `sieve`; refuses more than `most` addressees."""
+async def _freeze_copies(connection: Connection, circular: Circular, letter: Letter, count: int) -> int:
+    """Store whom the letter names for a copy behind the `count` recipients of the list, unless they are among them."""
+    named = await resolve_copies(connection, letter.draft, bangkok_date(circular.dispatched_at))
+    already = await circulars.among(connection, circular.circular_id, [one.agency_id for one in named])
+    copies = [(new_id(), one) for one in named if one.agency_id not in already]
+    await circulars.add_recipients(connection, circular.circular_id, count + 1, copies)
+    return len(copies)
+
+
+async def resolve(connection: Connection, list_id: UUID, sieve: Sieve, most: int, day: date) -> AsyncGenerator[list[Resolved]]:
+    """What the list resolves to on `day`, in order and in pieces, through `sieve`; refuses more than `most` addressees."""
     for segment in lay_out(list_id, await lists.layouts(connection, list_id)):
-        async for candidates in lists.candidates(connection, segment):
-            piece = sieve.sift(candidates, segment.excluded)
+        async for candidates in lists.candidates(connection, segment, day):
+            elsewhere = await succession.elsewhere(connection, [one.agency_id for one in candidates], day)
+            piece = sieve.sift(candidates, segment.excluded, elsewhere)
             if sieve.kept > most:
                 raise ProblemError(problems.LIST_TOO_LONG, f"the list resolves to more than {most} addressees")
             if piece:
@@ -184,7 +202,7 @@ async def _tell(connection: Connection, header: CircularDispatched) -> None:
 
 
 def _told(row: Row) -> dict[str, object]:
-    target = row["relay_target"]
+    target, succeeded = row["relay_target"], row["succeeded_agency_id"]
     return {
         "recipient_id": str(row["recipient_id"]),
         "position": row["position"],
@@ -193,6 +211,7 @@ def _told(row: Row) -> dict[str, object]:
         "relay_duty": row["relay_duty"],
         "role": row["role"],
         "relay_target": None if target is None else orjson.loads(target),
+        "in_place_of": None if succeeded is None else str(succeeded),
     }
 
 
@@ -237,7 +256,7 @@ def _event(circular: Circular, sender: Agency, letter: LetterSummary, recipient_
 
 
 def summary(letter: Letter, attachments: Sequence[AttachmentLink]) -> LetterSummary:
-    """What the other services and the recipients' systems are told; of a secret letter neither subject, text nor files."""
+    """What the other services and the recipients' systems are told; of a secret letter neither subject, text, files nor what it cites."""
     draft, number = letter.draft, letter.number
     if number is None or letter.content_hash is None or draft.date is None:
         raise ValueError("a draft is not dispatched")
@@ -259,6 +278,12 @@ def summary(letter: Letter, attachments: Sequence[AttachmentLink]) -> LetterSumm
         secrecy=draft.secrecy,
         content_hash=letter.content_hash,
         attachments=tuple(attachments) if told else (),
+        kind=draft.kind.value,
+        form=None if draft.form is None else draft.form.value,
+        urgent_within=draft.urgent_within,
+        references=tuple(CitedLetter.model_validate(one, from_attributes=True) for one in draft.references) if told else (),
+        enclosures=tuple(ListedEnclosure.model_validate(one, from_attributes=True) for one in draft.enclosures) if told else (),
+        copy_to=tuple(CopyTo.model_validate(one, from_attributes=True) for one in draft.copy_to) if told else (),
     )
 
 
@@ -274,11 +299,12 @@ def chunked(header: Mapping[str, object], recipients: Sequence[Mapping[str, obje
     ]
 
 
-def _answer(circular: Circular, letter: Letter, recipient_count: int, list_hash: str) -> Answer:
+def _answer(circular: Circular, letter: Letter, recipient_count: int, list_hash: str, copies: int) -> Answer:
     return {
         "circular_id": str(circular.circular_id),
         "letter_id": str(letter.letter_id),
         "recipients": recipient_count,
+        "copies": copies,
         "state": LetterState.DISPATCHED.value,
         "content_hash": letter.content_hash,
         "list_version": circular.list_version,

@@ -24,6 +24,7 @@ from services.registry.sheets import read_workbook
 from services.registry.store import imports
 from services.registry.store.imports import ClaimedImport, LeaseLostError
 from shared import postgres
+from shared.inbox import PRUNE_INTERVAL
 from shared.postgres import Database
 from shared.problems import FieldError, ProblemError
 from shared.runtime import pause
@@ -46,6 +47,29 @@ class RowErrors(Exception):  # noqa: N818 - a result, carried to the one place t
     def __init__(self, errors: list[FieldError]) -> None:
         super().__init__(f"{len(errors)} faulty rows")
         self.errors = errors
+
+
+class ImportPruner:
+    """Forgets, once an hour, the imports that ended longer ago than the setting says; what they saved stays."""
+
+    name = "registry import pruner"
+
+    def __init__(self, database: Database, kept_days: int) -> None:
+        self._database = database
+        self._kept = timedelta(days=kept_days)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await self.run_once()
+            except postgres.Unavailable as error:
+                log.warning("imports are kept: the database is away", error=repr(error))
+            await pause(PRUNE_INTERVAL, stop)
+
+    async def run_once(self) -> None:
+        """Delete what is old enough."""
+        async with self._database.connection() as connection:
+            await imports.prune(connection, self._kept)
 
 
 class AgencyImporter:

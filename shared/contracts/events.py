@@ -72,8 +72,37 @@ class AttachmentLink(_Part):
     url: str
 
 
+class CitedLetter(_Part):
+    """อ้างถึง: an earlier letter; `letter_id` if it is registered here."""
+
+    issuer: str
+    number: str
+    date: date | None
+    letter_id: UUID | None = None
+
+
+class ListedEnclosure(_Part):
+    """สิ่งที่ส่งมาด้วย as the letter lists it; for the copy of a letter its issuer, number and date."""
+
+    description: str
+    copies: int
+    issuer: str | None
+    number: str | None
+    date: date | None
+    letter_id: UUID | None = None
+
+
+class CopyTo(_Part):
+    """สำเนาส่ง: who gets a copy, as the letter prints it; with `agency_code` the exchange sends it."""
+
+    title: str
+    agency_code: str | None = None
+
+
 class LetterSummary(_Part):
-    """What recipients are told of a letter. `subject`, `body` and `attachments` are empty when it is secret.
+    """What recipients are told of a letter.
+
+    `subject`, `body`, `attachments`, `references`, `enclosures` and `copy_to` are empty when it is secret.
 
     `content_hash` is the SHA-256 (lower-case hex) of the frozen letter's canonical JSON (RFC 8785).
     """
@@ -94,6 +123,13 @@ class LetterSummary(_Part):
     secrecy: Secrecy
     content_hash: str
     attachments: tuple[AttachmentLink, ...]
+    # Letters from before these were told have none of them.
+    kind: str | None = None  # one of the six of ข้อ 10: external, internal, stamped, directive, public, evidence
+    form: str | None = None  # of a directive, a public letter or a letter of evidence: order, announcement, certificate, …
+    urgent_within: datetime | None = None  # ด่วนภายใน
+    references: tuple[CitedLetter, ...] = ()
+    enclosures: tuple[ListedEnclosure, ...] = ()
+    copy_to: tuple[CopyTo, ...] = ()
 
 
 class RelayTarget(_Part):
@@ -115,6 +151,8 @@ class FrozenRecipient(_Part):
     # Messages from before there were roles have neither.
     role: Role = Role.ACTION
     relay_target: RelayTarget | None = None
+    # The closed agency that the sender's list names, when `agency_id` is who follows it.
+    in_place_of: UUID | None = None
 
 
 class AgencySaved(Event):

@@ -44,7 +44,7 @@ async def _refusal(response: httpx.Response, status: int, code: str, pointer: st
     assert problem["remedy"]["en"]
     assert problem["remedy"]["th"]
     if pointer is not None:
-        assert any(error["pointer"].endswith(pointer) for error in problem["errors"]), problem
+        assert pointer in {error["pointer"] for error in problem["errors"]}, problem
     return problem
 
 

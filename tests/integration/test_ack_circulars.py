@@ -1,7 +1,10 @@
 """A sender follows its circulars: figures, rows, the tracking page."""
 
+import csv
+import io
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -16,6 +19,7 @@ from tests.support.ack import (
     SENT_AT,
     OpenAck,
     Sent,
+    agency_of,
     circular,
     handed_over,
     opened_ack,
@@ -167,6 +171,20 @@ async def test_the_tracking_page_shows_figures_and_rows_in_thai(ack: OpenAck) ->
     ):
         assert shown in page.text
     assert page.text.index("หน่วยงานที่ 1<") < page.text.index("หน่วยงานที่ 2<") < page.text.index("หน่วยงานที่ 9<")
+
+
+async def test_who_got_it_in_place_of_a_closed_agency_is_shown_to_the_sender(ack: OpenAck) -> None:
+    sent = circular(2)
+    closed = sent.recipients[1].model_copy(update={"agency_id": uuid4()})
+    followed = sent.recipients[0].model_copy(update={"in_place_of": closed.agency_id})
+    sent = replace(sent, recipients=(followed, sent.recipients[1]))
+    await ack.apply(*sent.chunks(), agency_of(followed, name="กรมใหม่"), agency_of(closed, name="กรมเดิม"))
+    rows = [(row["agency_name_th"], row["in_place_of"], row["in_place_of_name_th"]) for row in await ack.rows(sent)]
+    assert rows == [("กรมใหม่", str(closed.agency_id), "กรมเดิม"), (None, None, None)]
+    page = (await ack.http.get(await tracking_path(ack, sent))).text
+    assert page.count("ส่งถึงกรมใหม่ แทนกรมเดิม") == 1
+    table = csv.DictReader(io.StringIO((await ack.read(sent, "/annex.csv")).text.removeprefix("\ufeff")))
+    assert [row["in_place_of_name_th"] for row in table] == ["กรมเดิม", ""]
 
 
 async def test_the_pages_script_gets_what_has_changed_and_304_otherwise(ack: OpenAck) -> None:

@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import httpx
 import pytest
 
 from services.ack.pages.render import CONTENT_SECURITY_POLICY
-from shared.contracts.events import Secrecy
+from shared.contracts.events import CitedLetter, CopyTo, Role, Secrecy
 from shared.links import LinkSigner, Purpose
 from tests.support.ack import FORM, NOW, REGISTERED, REJECTED, OpenAck, agency_of, circular, opened_ack
 from tests.support.tokens import TokenIssuer
@@ -62,6 +63,24 @@ async def test_the_page_shows_the_letter_and_a_form(ack: OpenAck) -> None:
     assert value_of(page, "receive_time") == "11:30", "Bangkok's time"
     assert '<html lang="th">' in page
     assert not re.search(r"<script(?! src)|\son\w+=|style=", page), "no inline script or style"
+
+
+async def test_the_page_shows_what_the_letter_cites_and_that_this_is_a_copy(ack: OpenAck) -> None:
+    cited = CitedLetter(issuer="<b>กระทรวง</b>", number="มท ๑", date=None)
+    more: dict[str, Any] = {"references": (cited,), "copy_to": (CopyTo(title="ผู้ตรวจ"),), "urgent_within": NOW}
+    sent = circular(1, **more)
+    copy = sent.recipients[0].model_copy(update={"role": Role.COPY})
+    await ack.apply(*replace(sent, recipients=(copy,)).chunks())
+    page = (await ack.http.get(f"/a/{ack.link(copy)}")).text
+    for shown in (
+        "อ้างถึง</span> หนังสือ&lt;b&gt;กระทรวง&lt;/b&gt; ที่ มท ๑",
+        "<strong>สำเนาส่ง</strong>",
+        "ผู้ตรวจ",
+        "ด่วนภายใน ๒๓ พฤศจิกายน ๒๕๖๙",
+    ):
+        assert shown in page
+    (row,) = await ack.rows(sent)
+    assert row["role"] == "copy"
 
 
 async def test_attachments_are_signed_file_links(ack: OpenAck, settings_environment: dict[str, str]) -> None:

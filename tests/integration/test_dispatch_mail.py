@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 from aiohttp import web
 
-from shared.contracts.events import AttachmentLink, Channel, DeliveriesHandedOver, Secrecy, Speed
+from shared.contracts.events import AttachmentLink, Channel, DeliveriesHandedOver, Role, Secrecy, Speed
 from shared.contracts.topology import Lane
 from shared.links import LinkSigner, Purpose
 from tests.support.dispatch import Bench, bench, circular_dispatched, letter
@@ -122,6 +122,17 @@ async def test_a_letter_arrives_with_thai_headers_and_a_personal_link(dispatch: 
 
     (item,) = await dispatch.events(DeliveriesHandedOver)
     assert (item["channel"], item["grade"]) == ("email", "blind")
+
+
+async def test_a_copy_by_mail_says_that_it_is_one(dispatch: Bench, sink: MailSink) -> None:
+    circular = circular_dispatched([await dispatch.agency(email="saraban@example.go.th")])
+    (recipient,) = circular.recipients
+    copy = recipient.model_copy(update={"role": Role.COPY})
+    await dispatch.apply(circular.model_copy(update={"recipients": (copy,)}))
+    await dispatch.deliver_due(channel=Channel.EMAIL)
+    (message,) = sink.messages
+    for kind in ("plain", "html"):
+        assert "(สำเนาส่ง)" in _text(message, kind)
 
 
 async def test_a_batch_keeps_its_connections_and_reads_a_file_once(dispatch: Bench, sink: MailSink, files: Files) -> None:

@@ -11,8 +11,9 @@ import pytest
 from services.dispatch.app import SERVICE
 from services.dispatch.observer import Observer, backlogs
 from services.dispatch.store.claims import hand_back
+from shared.access import Scope
 from shared.broker import UNAVAILABLE, Outgoing, Publisher, Verdict
-from shared.contracts.events import DeliveriesHandedOver
+from shared.contracts.events import DeliveriesHandedOver, Role
 from shared.contracts.topology import ACK_EVENTS
 from shared.runtime import run_workers
 from tests.support.cable import cable_to
@@ -105,6 +106,17 @@ async def test_a_retry_carries_the_same_id_and_the_same_bytes(dispatch: Bench, e
     assert made[0]["answer"] == "กำลังปรับปรุงระบบ"
     (item,) = await dispatch.events(DeliveriesHandedOver)
     assert (item["channel"], item["grade"], item["attempts"]) == ("webhook", "transport", 2)
+
+
+async def test_each_recipient_is_told_its_role(dispatch: Bench, endpoint: Receiver) -> None:
+    agencies = [await dispatch.agency(url=f"{endpoint.url}/{n}") for n in range(3)]
+    circular = circular_dispatched(agencies)
+    roles = tuple(r.model_copy(update={"role": role}) for r, role in zip(circular.recipients, Role, strict=True))
+    await dispatch.apply(circular.model_copy(update={"recipients": roles}))
+    await dispatch.deliver_due()
+    assert [endpoint.at(f"/{n}")[0].data["role"] for n in range(3)] == ["action", "information", "copy"]
+    copy = await dispatch.http.get("/v1/inbox", headers=dispatch.tokens.headers(agencies[2], Scope.DELIVERIES_READ))
+    assert [item["role"] for item in copy.json()["items"]] == ["copy"]
 
 
 async def test_retry_after_is_honoured(dispatch: Bench, endpoint: Receiver) -> None:

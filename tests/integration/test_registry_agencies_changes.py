@@ -120,7 +120,7 @@ async def test_closing_is_refused_when_a_rule_forbids_it_and_nothing_changes(reg
         (child, (), {"day": "2018-01-01"}, (422, "agency_successor_absent", "/day")),
         (child, ("gone",), {"day": "2018-01-01"}, (422, "agency_succession_cycle", "/successors")),
         (gone, (), {}, (409, "agency_closed", None)),
-        (parent, (), {"day": "2569-10-01"}, (422, "request_invalid", "/body/day")),
+        (parent, (), {"day": "2569-10-01"}, (422, "request_invalid", "/day")),
     ):
         answer = await _close(registry, agency_id, *successors, **more)
         refused = answer.json()

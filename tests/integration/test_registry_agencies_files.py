@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import xlsxwriter
 
-from services.registry.importing import AgencyImporter
+from services.registry.importing import AgencyImporter, ImportPruner
 from shared.contracts.events import AgencySaved
 from tests.support.registry import RegistryUnderTest, open_registry
 
@@ -26,7 +26,7 @@ FILE = "\n".join([HEADER, *(",".join(row) for row in ROWS)]) + "\n"
 
 @pytest.fixture
 async def registry(settings_environment: dict[str, str], tmp_path: Path) -> AsyncGenerator[RegistryUnderTest]:
-    async with open_registry(settings_environment, tmp_path, registry_import_lease=5) as opened:
+    async with open_registry(settings_environment, tmp_path, registry_import_lease=5, registry_import_kept_days=7) as opened:
         yield opened
 
 
@@ -71,6 +71,27 @@ async def test_file_is_imported_by_a_worker_and_the_same_again_changes_nothing(r
     assert not await _importer(registry).run_once()
     office = await registry.office("zzz")
     assert (await registry.http.get(answer.headers["location"], headers=office.headers)).status_code == 403
+
+
+async def test_imports_that_ended_long_ago_are_forgotten_and_what_they_saved_stays(registry: RegistryUnderTest) -> None:
+    (pruner,) = (worker for worker in registry.parts.workers if isinstance(worker, ImportPruner))
+    ended = [await _hand_in(registry, FILE) for _ in range(2)]
+    for answer in ended:
+        await _ended(registry, answer)
+    waiting = await _hand_in(registry, FILE)
+    old, recent, open_one = [answer.headers["location"] for answer in (*ended, waiting)]
+    async with registry.database.connection() as connection:
+        for days, location in ((8, old), (6, recent)):
+            await connection.execute(
+                "UPDATE agency_imports SET finished_at = now() - $1 * interval '1 day' WHERE import_id = $2::text::uuid",
+                days,
+                location.rpartition("/")[2],
+            )
+        await connection.execute("UPDATE agency_imports SET created_at = now() - interval '30 days'")
+    await pruner.run_once()
+    seen = [(await registry.http.get(path, headers=registry.operator)).status_code for path in (old, recent, open_one)]
+    assert seen == [404, 200, 200]
+    assert await registry.count("agencies") == 3
 
 
 async def test_dry_run_says_what_would_be_and_does_nothing(registry: RegistryUnderTest) -> None:

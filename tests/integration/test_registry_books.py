@@ -15,7 +15,9 @@ from python_calamine import CalamineWorkbook
 from services.registry.bookkeeping import SENT, read_page
 from services.registry.consumers import event_handler
 from services.registry.domain.books import Filter, search_text
-from services.registry.store import books
+from services.registry.finding import find_letters
+from services.registry.store import books, counterparts, letter_search
+from services.registry.store.letter_search import Search
 from shared.broker import Incoming, Outgoing, Publisher, Verdict
 from shared.contracts.envelope import Envelope, Event
 from shared.contracts.events import RecipientRegistered, RecipientWithdrawn
@@ -355,7 +357,7 @@ async def test_pages_of_a_large_book_are_read_by_the_index(registry: RegistryUnd
             if statement == books.PEEK_DOWN:
                 arguments += [books.NEAR]
             if "hits" in statement:
-                arguments += [books.MOST_HITS + 1, where.pieces]
+                arguments += [books.MOST_HITS + 1, where.pieces, None]
             explained = await connection.fetch(
                 f"EXPLAIN (ANALYZE) {statement}",  # pyright: ignore[reportArgumentType]
                 *arguments,
@@ -370,6 +372,171 @@ async def test_pages_of_a_large_book_are_read_by_the_index(registry: RegistryUnd
             where = Filter(everything.agency_id, None, date.min, date.max, text, {})
             page = await read_page(connection, SENT, where, after=None, limit=3, down=False)
             assert [entry.running for entry in page] == expected
+
+
+async def test_letters_are_found_by_text_whether_they_are_in_the_book_or_drafts(
+    registry: RegistryUnderTest, office: Office
+) -> None:
+    register_id = await registry.register(office)
+    for number in range(3):
+        await _sent(registry, office, register_id, subject=f"แผนประจําปี {number} OTOP")
+    await registry.draft(office, register_id, subject="ร่างแผนประจำปี ๓", contact_unit="กลุ่มงานยุทธศาสตร์")
+    await registry.draft(office, register_id, subject="ลับเฉพาะ", secrecy="ลับ")
+    await _sent(registry, office, register_id, subject="ลับเฉพาะ", secrecy="ลับ")
+    krabi = await registry.office("krabi")
+    await registry.draft(krabi, await registry.register(krabi, unit_code="กบ ๐๐๑๗"), subject="แผนประจำปี")
+
+    async def found(**query: str) -> list[str]:
+        subjects: list[str] = []
+        url: str | None = "/v1/letters"
+        params: dict[str, str] | None = {"limit": "2", **query}
+        for _ in range(10):
+            answer = await registry.http.get(url, params=params, headers=office.headers)
+            assert answer.status_code == 200, answer.text
+            subjects += [item["subject"] for item in answer.json()["items"]]
+            if "next" not in answer.links:
+                return subjects
+            url, params = answer.links["next"]["url"], None
+        raise AssertionError("the pages have no end")
+
+    entered = [f"แผนประจําปี {number} OTOP" for number in (2, 1, 0)]
+    assert await found(q="แผนประจำปี") == ["ร่างแผนประจำปี ๓", *entered]
+    assert await found(q="แผนประจำปี", state="draft") == ["ร่างแผนประจำปี ๓"]
+    assert await found(q="otop", state="registered") == entered
+    assert await found(q="otop", state="dispatched") == []
+    assert await found(q="ยุทธศาสตร์") == ["ร่างแผนประจำปี ๓"]
+    assert await found(q="ว 2") == [entered[1]]
+    assert await found(q="ลับเฉพาะ") == []
+    short = await registry.http.get("/v1/letters", params={"q": "ก"}, headers=office.headers)
+    assert (short.status_code, short.json()["code"]) == (422, "request_invalid")
+
+
+FILL_LETTERS = """
+INSERT INTO letters (letter_id, agency_id, register_id, state, content, year_be, series, running, number, canonical, content_hash,
+    registered_at)
+SELECT e.entry_id, e.agency_id, e.register_id, 'registered', l.content, e.year_be, e.series, e.running, e.number, l.canonical,
+    l.content_hash, now()
+FROM sent_entries e CROSS JOIN (SELECT content, canonical, content_hash FROM letters WHERE state <> 'draft' LIMIT 1) AS l
+WHERE e.agency_id = $1 AND e.letter_id IS NULL
+"""
+
+
+async def test_a_search_among_many_letters_reads_by_indexes(registry: RegistryUnderTest, office: Office) -> None:
+    register_id, agency_id = await registry.register(office), UUID(office.agency_id)
+    await _sent(registry, office, register_id)
+    async with registry.database.connection() as connection:
+        await connection.execute(FILL, agency_id, UUID(await registry.register(office, unit_code="สค ๐๐๑๗.๒")))
+        await connection.execute(FILL_LETTERS, agency_id)
+        await connection.execute("UPDATE sent_entries SET letter_id = entry_id, state = 'registered' WHERE letter_id IS NULL")
+        await connection.execute("ANALYZE letters, sent_entries")
+
+    def search(text: str) -> Search:
+        return Search(Filter(agency_id, None, date.min, date.max, text, {}), None, None, 3)
+
+    async with registry.database.transaction() as connection:
+        await books.plan_for_pages(connection)
+        rare, common = search("น้ำท่วม"), search("การพัฒนา")
+        for statement, arguments, index in (
+            (letter_search.NEWEST, (agency_id, None, None, common.words.pattern, 3, None), "letters_of_agency"),
+            (
+                letter_search.HITS,
+                (agency_id, [2540, 2541], rare.words.pieces, rare.words.pattern, None, 9),
+                "sent_entries_found_by",
+            ),
+            (letter_search.DRAFTS, (agency_id, None, 500), "letters_in_draft"),
+        ):
+            explained = await connection.fetch(
+                f"EXPLAIN (ANALYZE) {statement}",  # pyright: ignore[reportArgumentType]
+                *arguments,
+            )
+            plan = "\n".join(row[0] for row in explained)
+            assert index in plan, plan
+            assert "Seq Scan" not in plan, plan
+        (only,) = await find_letters(connection, rare)
+        assert only.number is not None
+        assert only.number.running == 777
+        assert len(await find_letters(connection, common)) == 3
+        assert await letter_search.hits(connection, common, await books.years(connection, agency_id)) is None
+        assert await find_letters(connection, search("พัฒนาพัฒนา")) == []
+
+
+TO_ONE = """
+INSERT INTO sent_counterparts SELECT agency_id, $2, year_be, register_id, series, running FROM sent_entries
+WHERE agency_id = $1 AND running % $3 = 0
+"""
+
+
+async def test_letters_to_one_agency_are_read_by_their_own_index(registry: RegistryUnderTest, office: Office) -> None:
+    register_id, agency_id = UUID(await registry.register(office)), UUID(office.agency_id)
+    rare, common = uuid4(), uuid4()
+    async with registry.database.connection() as connection:
+        await connection.execute(FILL, agency_id, register_id)
+        await connection.execute(TO_ONE, agency_id, rare, 777)
+        await connection.execute(TO_ONE, agency_id, common, 1)
+        await connection.execute("ANALYZE sent_entries, sent_counterparts")
+    async with registry.database.transaction() as connection:
+        await books.plan_for_pages(connection)
+        for statement in (counterparts.WALK_UP, counterparts.WALK_DOWN):
+            place = books.BEHIND_ALL if "DESC" in statement else books.BEFORE_ALL
+            where = Filter(agency_id, None, date.min, date.max, "", {}, counterpart_id=common)
+            explained = await connection.fetch(
+                f"EXPLAIN (ANALYZE) {statement}",
+                *books._arguments(where, 2540, place, 51),
+                common,
+                None,
+            )
+            plan = "\n".join(row[0] for row in explained)
+            assert "sent_counterparts_pkey" in plan, plan
+            assert "sent_entries_order" in plan, plan
+            assert "Seq Scan" not in plan, plan
+            assert "Merge Append" in plan, plan
+        for counterpart, text, expected in (
+            (rare, "", [777, 1554, 2331]),
+            (rare, "น้ำท่วม", [777]),
+            (rare, "การพัฒนา", [777, 1554, 2331]),
+            (common, "น้ำท่วม", [777]),
+            (common, "การพัฒนา", [1, 2, 3]),
+            (common, "พัฒนาพัฒนา", []),
+            (uuid4(), "การพัฒนา", []),
+        ):
+            where = Filter(agency_id, None, date.min, date.max, text, {}, counterpart_id=counterpart)
+            page = await read_page(connection, SENT, where, after=None, limit=3, down=False)
+            assert [entry.running for entry in page] == expected
+
+
+@pytest.mark.parametrize("most", [counterparts.MOST_NOTED, 1, 0])
+async def test_the_sent_book_is_filtered_by_whom_a_letter_went_to(
+    registry: RegistryUnderTest, office: Office, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    # However many recipients a circular may have before it is noted once for all of them.
+    monkeypatch.setattr(counterparts, "MOST_NOTED", most)
+    old, new, other = [await registry.office(code) for code in ("old", "new", "other")]
+    closing = {"day": "2020-10-01", "successors": ["new"], "reason": "ควบรวม"}
+    await registry.http.post(f"/v1/agencies/{old.agency_id}/close", json=closing, headers=registry.operator)
+    register_id = await registry.register(office)
+    for number, codes in enumerate((["old", "other"], ["other"], ["new"], [])):
+        listed = {"list_id": await registry.distribution_list(office, *codes)} if codes else {}
+        letter_id = await _sent(registry, office, register_id, subject=f"เรื่องที่ {number}", **listed)
+        if codes:
+            assert (await registry.dispatch(office, letter_id, f"key-{number}")).status_code == 202
+
+    async def found(of: Office, **query: object) -> list[str]:
+        rows = await _read(registry, office, "sent", recipient_agency_id=of.agency_id, order="asc", limit=1, **query)
+        return [row["subject"] for row in rows]
+
+    assert await found(new) == ["เรื่องที่ 0", "เรื่องที่ 2"]
+    assert await found(old) == ["เรื่องที่ 0"]
+    assert await found(other) == ["เรื่องที่ 0", "เรื่องที่ 1"]
+    assert await found(other, q="เรื่องที่ ๑") == ["เรื่องที่ 1"]
+    # By the index of words too, as when very many letters went there.
+    monkeypatch.setattr(books, "MOST_HITS", 0)
+    monkeypatch.setattr(books, "NEAR", 0)
+    assert await found(new, q="เรื่องที่") == ["เรื่องที่ 0", "เรื่องที่ 2"]
+    monkeypatch.undo()
+    assert await found(other, state="registered") == []
+    params = {"recipient_agency_id": new.agency_id, "format": "csv"}
+    table = await registry.http.get("/v1/books/sent/export", params=params, headers=office.headers)
+    assert [f"เรื่องที่ {n}" in table.text for n in range(4)] == [True, False, True, False]
 
 
 PARTS_NOT_FOUND = """

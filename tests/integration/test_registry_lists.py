@@ -1,11 +1,14 @@
 """Distribution lists: order, duplicates, unknown agencies, versions, and import."""
 
+import io
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import xlsxwriter
 
+from services.registry.domain.file_types import XLSX
 from tests.support.registry import Office, RegistryUnderTest, open_registry
 
 
@@ -100,6 +103,35 @@ async def test_import_keeps_the_order_of_the_file(registry: RegistryUnderTest) -
         ("ข", "krabi", True),
         ("ก", "smk", False),
     ]
+
+
+def _workbook(*rows: tuple[object, ...]) -> bytes:
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file, {"in_memory": True}) as workbook:
+        sheet = workbook.add_worksheet()
+        for number, row in enumerate(rows):
+            sheet.write_row(number, 0, row)
+    return file.getvalue()
+
+
+async def test_import_reads_a_workbook_as_it_reads_csv(registry: RegistryUnderTest) -> None:
+    smk, _ = await _offices(registry)
+    header = ("title", "agency_code", "relay_duty", "role")
+    table = _workbook(header, ("นายก", "krabi", True, "copy"), ("ปลัด", "smk", "", ""))
+    headers = {**smk.headers, "Content-Type": XLSX}
+    answer = await registry.http.post("/v1/lists/import", params={"name": "บัญชี"}, content=table, headers=headers)
+    assert answer.status_code == 201, answer.text
+    assert [(a["title"], a["agency_code"], a["relay_duty"], a["role"]) for a in answer.json()["addressees"]] == [
+        ("นายก", "krabi", True, "copy"),
+        ("ปลัด", "smk", False, "action"),
+    ]
+    faulty = _workbook(header, ("ก", "nobody", "", ""), ("", "", "", ""), ("ข", "krabi", "maybe", ""), ("ค", "no-one", "", ""))
+    refused = await registry.http.post("/v1/lists/import", params={"name": "บัญชี"}, content=faulty, headers=headers)
+    assert (refused.status_code, [error["pointer"] for error in refused.json()["errors"]]) == (422, ["line 4"])
+    for content, code in ((b"PK\x03\x04 broken", "import_unreadable"), (b"title,agency_code\n", "import_unreadable")):
+        spoilt = await registry.http.post("/v1/lists/import", params={"name": "บัญชี"}, content=content, headers=headers)
+        assert spoilt.json()["code"] == code
+    assert await registry.count("lists") == 1
 
 
 async def test_import_with_faulty_lines_names_each_and_makes_no_list(registry: RegistryUnderTest) -> None:

@@ -3,17 +3,20 @@
 import io
 import zipfile
 from collections.abc import AsyncGenerator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
 import docx
 import httpx
 import pytest
 from pypdf import PdfReader, PdfWriter
 
+from services.registry.domain.resolution import Resolved
 from services.registry.intake import sources
 from services.registry.store import preflight as store
+from shared.contracts.events import Role
 from tests.support.registry import Office, RegistryUnderTest, open_registry
 from wian.demo import papers
 from wian.demo.example import load
@@ -134,15 +137,12 @@ async def test_nobody_checks_another_agencys_letter(registry: RegistryUnderTest,
 
 
 async def test_suspects_of_a_long_list_are_found_in_one_quick_statement(registry: RegistryUnderTest, office: Office) -> None:
-    list_id = await registry.distribution_list(office, "krabi")
-    async with registry.database.transaction() as connection:
-        await connection.execute(
-            "INSERT INTO list_addressees SELECT $1::uuid, n, agency_id, 'ผู้รับ ประจํากรม ' || (n - n % 2), false"
-            " FROM generate_series(2, 100001) n, agencies WHERE code = 'krabi'",
-            list_id,
-        )
+    agency_id = UUID(office.agency_id)
+    named = [Resolved(agency_id, f"ผู้รับ ประจํากรม {n - n % 2}", relay_duty=False, role=Role.ACTION) for n in range(2, 100_002)]
+    resolved = [Resolved(agency_id, "หัวหน้า", relay_duty=False, role=Role.ACTION), *named]
+    async with registry.database.connection() as connection:
         started = datetime.now(UTC)
-        facts = await store.addressee_facts(connection, list_id=list_id, circular_id=None, kinds_without_saraban=[])  # pyright: ignore[reportArgumentType]
+        facts = await store.addressee_facts(connection, resolved, kinds_without_saraban=[], day=date(2026, 10, 1))
         took = (datetime.now(UTC) - started).total_seconds()
     assert (facts.total, facts.repeated.count, facts.decomposed.count) == (100_001, 50_000, 100_000)
     assert facts.without_channel.count == 100_001

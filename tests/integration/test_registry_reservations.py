@@ -124,7 +124,7 @@ async def test_a_reserved_number_of_another_year_or_series_is_refused(registry: 
         ({"expires_at": "2999-11-09T00:00:00Z"}, ["/expires_at"]),
         ({"form": "order"}, ["/form"]),
         ({"kind": "public"}, ["/form", "/circular"]),
-        ({"count": 0}, ["/body/count"]),
+        ({"count": 0}, ["/count"]),
     ],
 )
 async def test_what_cannot_be_reserved_takes_no_number(

@@ -1,9 +1,10 @@
 """What every application answers: problems with codes, truthful health, one trace, and logs without credentials."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -11,7 +12,7 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI
 from opentelemetry import trace
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from shared import postgres
 from shared.access import Principal, Scope, needs
@@ -24,8 +25,24 @@ from tests.support.tokens import TokenIssuer
 from wian.embedded.servers import Servers
 
 
+class Part(BaseModel):
+    size: Annotated[int, Field(alias="a/b~c")]
+
+
+class Left(BaseModel):
+    kind: Literal["left"]
+    size: int
+
+
+class Right(BaseModel):
+    kind: Literal["right"]
+
+
 class Body(BaseModel):
     count: int
+    parts: list[Part] = []
+    choice: Annotated[Left | Right, Field(discriminator="kind")] | None = None
+    either: int | list[int] = 1
 
 
 @pytest.fixture
@@ -33,7 +50,10 @@ def app(token_issuer: TokenIssuer) -> FastAPI:
     app = create_app("test", verifier=token_issuer.verifier())
 
     @app.post("/v1/things")
-    async def make(body: Body, _caller: Annotated[Principal, Depends(needs(Scope.LETTERS_WRITE))]) -> dict[str, int]:
+    async def make(
+        body: Body, _caller: Annotated[Principal, Depends(needs(Scope.LETTERS_WRITE))], limit: int = 1
+    ) -> dict[str, int]:
+        assert limit
         return {"count": body.count}
 
     @app.get("/v1/trace")
@@ -59,8 +79,33 @@ async def test_invalid_body_names_the_field(app: FastAPI, token_issuer: TokenIss
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
     assert problem["code"] == "request_invalid"
-    assert problem["errors"][0]["pointer"] == "/body/count"
+    assert problem["errors"][0]["pointer"] == "/count"
     assert problem["remedy"]["th"]
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "pointer"),
+    [
+        ({"count": 1, "parts": [{"a/b~c": 1}, {"a/b~c": "one"}]}, "", "/parts/1/a~1b~0c"),
+        ({"parts": []}, "", "/count"),
+        ({"count": 1, "choice": {"kind": "left", "size": "large"}}, "", "/choice/size"),
+        ({"count": 1, "choice": {"kind": "left"}}, "", "/choice/size"),
+        ({"count": 1, "choice": {"kind": "middle"}}, "", "/choice"),
+        ({"count": 1, "either": "neither"}, "", "/either"),
+        ([], "", ""),
+        ("{", "", ""),
+        ({"count": 1}, "?limit=many", "query limit"),
+    ],
+)
+async def test_a_fault_is_pointed_at_where_the_sender_wrote_it(
+    app: FastAPI, token_issuer: TokenIssuer, body: object, query: str, pointer: str
+) -> None:
+    content = body if isinstance(body, str) else json.dumps(body)
+    headers = {**token_issuer.headers(uuid4(), Scope.LETTERS_WRITE), "Content-Type": "application/json"}
+    async with _client(app) as http:
+        answer = await http.post(f"/v1/things{query}", content=content, headers=headers)
+    assert answer.status_code == 422, answer.text
+    assert {error["pointer"] for error in answer.json()["errors"]} == {pointer}
 
 
 @pytest.mark.parametrize(

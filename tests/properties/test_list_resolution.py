@@ -58,13 +58,21 @@ def test_sieve_keeps_the_first_of_each_in_order_whatever_the_pieces(
 
 
 @given(addressees)
-def test_closed_agencies_get_nothing_and_merged_ones_pass_theirs_on(candidates: list[Resolved]) -> None:
-    sieve = Sieve(
-        lambda agency: Closed("ปิด") if agency == AGENCIES[0] else Goes(AGENCIES[2 if agency == AGENCIES[1] else agency.int])
-    )
-    kept = sieve.sift(candidates, frozenset())
-    assert {one.agency_id for one in kept} <= set(AGENCIES[2:])
-    assert len(sieve.closed) == sum(one.agency_id == AGENCIES[0] for one in candidates)
+def test_who_follows_stands_in_the_place_of_closed_agencies_and_the_others_stay_and_are_counted(
+    candidates: list[Resolved],
+) -> None:
+    sieve = Sieve()
+    kept = sieve.sift(candidates, frozenset(), {AGENCIES[0]: Closed(), AGENCIES[1]: Goes(AGENCIES[2])})
+    assert AGENCIES[1] not in {one.agency_id for one in kept}
+    assert {one.in_place_of for one in kept} <= {None, AGENCIES[1]}
+    assert all((one.in_place_of is None) or (one.agency_id == AGENCIES[2]) for one in kept)
+    gone = {identity(AGENCIES[2], one.title) for one in candidates if one.agency_id == AGENCIES[1]}
+    assert {identity(one.agency_id, one.title) for one in kept} == gone | {
+        identity(one.agency_id, one.title) for one in candidates if one.agency_id != AGENCIES[1]
+    }
+    assert sieve.succeeded_count == sum(one.in_place_of is not None for one in kept)
+    assert sieve.closed == [one for one in kept if one.agency_id == AGENCIES[0]]
+    assert len(kept) + sieve.duplicate_count == len(candidates)
 
 
 @given(st.dictionaries(st.sampled_from(LISTS), st.lists(st.tuples(st.integers(0, 3), st.sampled_from(LISTS)), max_size=2)))

@@ -12,13 +12,20 @@ from services.ack.fold import State
 from services.ack.store.circulars import Circular, Counts
 from services.ack.store.recipients import Recipient
 from services.ack.view import Progress, matrix_of
-from shared.contracts.events import Channel, Secrecy, Speed
+from shared.contracts.events import Channel, CitedLetter, ListedEnclosure, Role, Secrecy, Speed
 from tests.support.ack import NOW, SENT_AT, letter
 
 
 def recipient(**changes: Any) -> Recipient:
     blank: dict[str, Any] = dict.fromkeys(Recipient.__slots__)
-    blank |= {"recipient_id": UUID(int=1), "position": 1, "title": "ปลัดจังหวัด", "state": State.AWAITING, "relay_duty": False}
+    blank |= {
+        "recipient_id": UUID(int=1),
+        "position": 1,
+        "title": "ปลัดจังหวัด",
+        "state": State.AWAITING,
+        "relay_duty": False,
+        "role": Role.ACTION,
+    }
     return Recipient(**blank | changes)
 
 
@@ -81,3 +88,27 @@ def test_the_foot_of_the_annex_counts_everybody() -> None:
     pages = data["pages"]
     assert isinstance(pages, list)
     assert [len(page) for page in pages] == [33, 1]
+
+
+@pytest.mark.parametrize(
+    ("one", "printed"),
+    [
+        (
+            CitedLetter(issuer="กระทรวงมหาดไทย", number="มท 0218/ว 5992", date=date(2017, 10, 20)),
+            "หนังสือกระทรวงมหาดไทย ที่ มท ๐๒๑๘/ว ๕๙๙๒ ลงวันที่ ๒๐ ตุลาคม ๒๕๖๐",
+        ),
+        (CitedLetter(issuer="", number="สค ๑", date=None), "ที่ สค ๑"),
+        (ListedEnclosure(description="แบบรายงาน", copies=2, issuer=None, number=None, date=None), "แบบรายงาน จำนวน ๒ ฉบับ"),
+        (
+            ListedEnclosure(description="สำเนาหนังสือ ที่ มท 1", copies=1, issuer=None, number="มท ๑", date=date(2017, 10, 20)),
+            "สำเนาหนังสือ ที่ มท 1",
+        ),
+    ],
+)
+def test_what_a_letter_cites_is_printed_once(one: CitedLetter | ListedEnclosure, printed: str) -> None:
+    assert wording.cited(one) == printed
+
+
+def test_the_role_stands_behind_the_title_unless_it_is_action() -> None:
+    titles = [wording.titled(recipient(role=role)) for role in Role]
+    assert titles == ["ปลัดจังหวัด", "ปลัดจังหวัด (เพื่อทราบ)", "ปลัดจังหวัด (สำเนาส่ง)"]

@@ -100,6 +100,7 @@ CASES: dict[str, LetterFacts] = {
     "addressee_without_channel": _addressees(without_channel=ONE),
     "addressee_unknown": _addressees(unknown=ONE),
     "agency_closed": _addressees(closed=ONE),
+    "agency_succeeded": _addressees(succeeded=ONE),
     "mailbox_not_saraban": _addressees(not_saraban=ONE),
     "deadline_past": _draft(deadline=NOW - timedelta(hours=1)),
     "deadline_not_working_day": _draft(deadline=datetime(2026, 11, 28, 3, tzinfo=UTC)),

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from services.dispatch import payload
 from services.dispatch.delivery.jobs import Address, CircularContent
-from shared.contracts.events import LetterSummary, Secrecy, Speed
+from shared.contracts.events import LetterSummary, Role, Secrecy, Speed
 from shared.ids import new_id
 
 # Nobody answers there (RFC 2606): a trial letter needs no acknowledgment.
@@ -66,6 +66,12 @@ def letter(delivery_id: UUID, *, thai: bool = False, paragraphs: int = 1) -> byt
             secrecy=Secrecy.NORMAL,
             content_hash=hashlib.sha256(b"trial").hexdigest(),
             attachments=(),
+            kind="external",
+            form=None,
+            urgent_within=None,
+            references=(),
+            enclosures=(),
+            copy_to=(),
         ),
         dispatched_at=datetime.now(UTC),
         deadline=None,
@@ -79,6 +85,7 @@ def letter(delivery_id: UUID, *, thai: bool = False, paragraphs: int = 1) -> byt
         position=1,
         relay_duty=False,
         acknowledgment_link="trial",
+        role=Role.ACTION,
     )
     return payload.WebhookBodies(circular, SOURCE).body(address)
 

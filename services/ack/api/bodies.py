@@ -14,6 +14,7 @@ from services.ack.fold import Entry, State
 from services.ack.store.circulars import Circular, Counts
 from services.ack.store.recipients import Recipient
 from services.ack.view import Matrix, Progress
+from shared.contracts.events import Role
 from shared.ids import new_id
 from shared.problems import ProblemError
 
@@ -290,6 +291,8 @@ class RecipientOut(BaseModel):
     title: str
     agency_id: UUID
     agency_name_th: str | None
+    in_place_of: UUID | None = Field(description="The closed agency that the list names; the letter went to who follows it.")
+    in_place_of_name_th: str | None
     state: State
     handed_over_at: datetime | None = Field(description="The first hand-over. A hand-over is not an acknowledgment.")
     hand_over_channel: str | None
@@ -310,6 +313,7 @@ class RecipientOut(BaseModel):
     )
     withdrawals: int = Field(description="Answers that the recipient took back before.")
     dispute_text: str | None = Field(description="What the sender doubts, until it is answered or settled by a correction.")
+    role: Role = Field(description="`action` เพื่อดำเนินการ, `information` เพื่อทราบ, `copy` สำเนาส่ง.")
     relay_duty: bool
     relayed_circular_id: UUID | None
     onward_recipients: int

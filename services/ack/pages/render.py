@@ -42,6 +42,7 @@ def _environment() -> Environment:
         clock=clock,
         moment=wording.moment,
         fields=wording.fields,
+        cited=wording.cited,
         file_size=file_size,
     )
     return environment

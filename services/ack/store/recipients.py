@@ -9,14 +9,14 @@ from uuid import UUID
 from services.ack.decide import LetterFacts
 from services.ack.facts import Registration, Rejection
 from services.ack.fold import Entry, RecipientState, State
-from shared.contracts.events import FrozenRecipient
+from shared.contracts.events import FrozenRecipient, Role
 from shared.postgres import Connection, Row
 
 INSERT_MANY: Final = """
-INSERT INTO recipients (recipient_id, circular_id, position, agency_id, title, relay_duty)
-SELECT r.recipient_id, $1, r.position, r.agency_id, r.title, r.relay_duty
-FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::boolean[])
-    AS r (recipient_id, position, agency_id, title, relay_duty)
+INSERT INTO recipients (recipient_id, circular_id, position, agency_id, title, relay_duty, in_place_of, role)
+SELECT r.recipient_id, $1, r.position, r.agency_id, r.title, r.relay_duty, r.in_place_of, r.role
+FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::boolean[], $7::uuid[], $8::text[])
+    AS r (recipient_id, position, agency_id, title, relay_duty, in_place_of, role)
 ORDER BY r.recipient_id
 ON CONFLICT DO NOTHING RETURNING recipient_id
 """
@@ -76,17 +76,20 @@ WHERE recipients.recipient_id = s.recipient_id
 """
 
 _COLUMNS: Final = """r.recipient_id, r.circular_id, r.position, r.agency_id, a.code AS agency_code, a.name_th AS agency_name_th,
-    r.title, r.relay_duty, r.state, r.handed_over_at, r.hand_over_channel, r.hand_over_grade, r.failure_reason,
+    r.title, r.relay_duty, r.role, r.in_place_of, p.name_th AS in_place_of_name_th, r.state, r.handed_over_at, r.hand_over_channel, r.hand_over_grade, r.failure_reason,
     r.failure_detail, r.receive_number, r.receive_date, r.receive_time, r.registrar_name, r.registrar_position, r.unit,
     r.rejection_reason, r.rejection_text, r.recorded_at, r.relayed_circular_id, r.onward_recipients, r.recalled_at,
     r.recall_reason, r.stopped_at, r.answer_id, r.door, r.suggested_agency_code, r.entries, r.withdrawals, r.dispute_text"""
 
+_FROM: Final = """FROM recipients r LEFT JOIN agencies a ON a.agency_id = r.agency_id
+LEFT JOIN agencies p ON p.agency_id = r.in_place_of"""
+
 GET: Final = f"""
-SELECT {_COLUMNS} FROM recipients r LEFT JOIN agencies a ON a.agency_id = r.agency_id WHERE r.recipient_id = $1
+SELECT {_COLUMNS} {_FROM} WHERE r.recipient_id = $1
 """
 
 PAGE: Final = f"""
-SELECT {_COLUMNS} FROM recipients r LEFT JOIN agencies a ON a.agency_id = r.agency_id
+SELECT {_COLUMNS} {_FROM}
 WHERE r.circular_id = $1 AND r.position > $2 AND ($3::text IS NULL OR r.state = $3) ORDER BY r.position LIMIT $4
 """
 
@@ -119,6 +122,9 @@ class Recipient:
     agency_name_th: str | None
     title: str
     relay_duty: bool
+    role: Role
+    in_place_of: UUID | None
+    in_place_of_name_th: str | None
     state: State
     handed_over_at: datetime | None
     hand_over_channel: str | None
@@ -161,6 +167,8 @@ async def insert_many(connection: Connection, circular_id: UUID, recipients: Seq
         [recipient.agency_id for recipient in recipients],
         [recipient.title for recipient in recipients],
         [recipient.relay_duty for recipient in recipients],
+        [recipient.in_place_of for recipient in recipients],
+        [recipient.role.value for recipient in recipients],
     )
     return [row["recipient_id"] for row in rows]
 
@@ -299,4 +307,5 @@ def _moment(moment: datetime | None) -> str | None:
 def _recipient(row: Row) -> Recipient:
     values: dict[str, Any] = {field: row[field] for field in Recipient.__slots__}
     values["state"] = State(row["state"])
+    values["role"] = Role(row["role"])
     return Recipient(**values)

@@ -121,7 +121,7 @@ async def list_deliveries(
     if circular_id is None or not (recipient_agency_id is cause is blame is since is before is None):
         raise ProblemError(
             REQUEST_INVALID,
-            errors=[FieldError("/query/state", "missing", "give circular_id alone, or state=undeliverable with conditions")],
+            errors=[FieldError("query state", "missing", "give circular_id alone, or state=undeliverable with conditions")],
         )
     cursor = read_numbered_cursor(after)
     async with dispatch.database.connection() as connection:

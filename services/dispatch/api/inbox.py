@@ -14,7 +14,7 @@ from services.dispatch.resources import Resources
 from services.dispatch.store import circulars, reading, transitions
 from services.dispatch.store.reading import StoredDelivery
 from services.dispatch.store.transitions import Move
-from shared.contracts.events import Channel, HandOverGrade, LetterSummary, Secrecy, Speed
+from shared.contracts.events import Channel, HandOverGrade, LetterSummary, Role, Secrecy, Speed
 from shared.links import Purpose
 from shared.pages import Page, page_of, read_id_cursor
 from shared.problems import NOT_FOUND, ProblemError
@@ -52,6 +52,7 @@ class InboxItem(BaseModel):
     secrecy: Secrecy
     deadline: datetime | None
     relay_duty: bool
+    role: Role = Field(description="`action` เพื่อดำเนินการ, `information` เพื่อทราบ, `copy` สำเนาส่ง.")
     handed_over_at: datetime | None = Field(description="When it was first handed over to you, by any channel.")
     hand_over_channel: Channel | None
     acknowledgment_url: str
@@ -154,6 +155,7 @@ def _item(delivery: StoredDelivery, circular: CircularContent, public_url: str) 
         secrecy=letter.secrecy,
         deadline=circular.deadline,
         relay_duty=address.relay_duty,
+        role=address.role or Role.ACTION,
         handed_over_at=delivery.handed_over_at,
         hand_over_channel=delivery.hand_over_channel,
         acknowledgment_url=payload.acknowledgment_url(public_url, address.acknowledgment_link),

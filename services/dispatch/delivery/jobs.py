@@ -6,7 +6,7 @@ from uuid import UUID
 
 from services.dispatch.delivery.decide import Standing
 from services.dispatch.outcomes import Outcome
-from shared.contracts.events import LetterSummary
+from shared.contracts.events import LetterSummary, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,10 @@ class CircularContent:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One addressee of a circular; `acknowledgment_link` is the signed part of its personal address."""
+    """One addressee of a circular; `acknowledgment_link` is the signed part of its personal address.
+
+    `role` is None for what was stored before there were roles; it means action.
+    """
 
     delivery_id: UUID
     recipient_id: UUID
@@ -34,6 +37,7 @@ class Address:
     position: int
     relay_duty: bool
     acknowledgment_link: str
+    role: Role | None = None
 
 
 @dataclass(frozen=True, slots=True)

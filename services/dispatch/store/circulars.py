@@ -45,14 +45,14 @@ RETURNING turn_at - $3::bigint * $4::interval
 """
 
 ADD_DELIVERIES: Final = """
-INSERT INTO deliveries (delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link,
+INSERT INTO deliveries (delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, role, acknowledgment_link,
     lane, channel, state, next_attempt_at, step_until, turn_at)
-SELECT new.delivery_id, new.recipient_id, $1, new.agency_id, new.title, new.position, new.relay_duty, new.acknowledgment_link,
-    $2, new.channel, 'scheduled', new.next_attempt_at, new.step_until, $13::timestamptz + new.nth * $14::interval
+SELECT new.delivery_id, new.recipient_id, $1, new.agency_id, new.title, new.position, new.relay_duty, new.role,
+    new.acknowledgment_link, $2, new.channel, 'scheduled', new.next_attempt_at, new.step_until, $14::timestamptz + new.nth * $15::interval
 FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::bigint[], $8::boolean[], $9::text[], $10::text[],
-        $11::timestamptz[], $12::timestamptz[]) WITH ORDINALITY
-    AS new (delivery_id, recipient_id, agency_id, title, position, relay_duty, acknowledgment_link, channel, next_attempt_at,
-        step_until, nth)
+        $11::text[], $12::timestamptz[], $13::timestamptz[]) WITH ORDINALITY
+    AS new (delivery_id, recipient_id, agency_id, title, position, relay_duty, role, acknowledgment_link, channel,
+        next_attempt_at, step_until, nth)
 ON CONFLICT (recipient_id) DO NOTHING
 """
 
@@ -115,6 +115,7 @@ async def add_deliveries(
         [delivery.recipient.title for delivery in new],
         [delivery.recipient.position for delivery in new],
         [delivery.recipient.relay_duty for delivery in new],
+        [delivery.recipient.role.value for delivery in new],
         [delivery.acknowledgment_link for delivery in new],
         [delivery.channel for delivery in new],
         [delivery.next_attempt_at for delivery in new],

@@ -71,7 +71,7 @@ RETURNING lease_token
 
 GET_LEASED: Final = (
     """
-SELECT d.delivery_id, d.recipient_id, d.circular_id, d.agency_id, d.title, d.position, d.relay_duty, d.acknowledgment_link,
+SELECT d.delivery_id, d.recipient_id, d.circular_id, d.agency_id, d.title, d.position, d.relay_duty, d.role, d.acknowledgment_link,
     d.lane, d.channel, d.step_until, d.channel_attempts, d.attempts, d.lost_leases, d.acknowledged_at, a.email, e.url,
     """
     + SEALED_KEYS

@@ -11,7 +11,7 @@ from services.dispatch.store.transitions import Locked
 from shared.postgres import Connection, Row
 
 WAITING: Final = """
-SELECT d.delivery_id, d.recipient_id, d.circular_id, d.agency_id, d.title, d.position, d.relay_duty, d.acknowledgment_link,
+SELECT d.delivery_id, d.recipient_id, d.circular_id, d.agency_id, d.title, d.position, d.relay_duty, d.role, d.acknowledgment_link,
     d.state, d.channel, d.step_until, a.name_th AS agency_name_th
 FROM deliveries d JOIN circulars c ON c.circular_id = d.circular_id
 LEFT JOIN agencies a ON a.agency_id = d.agency_id
@@ -22,7 +22,7 @@ ORDER BY d.delivery_id LIMIT $4
 
 # In the order of the list, for the clerk who works through it.
 WAITING_OF_CIRCULAR: Final = """
-SELECT d.delivery_id, d.recipient_id, d.circular_id, d.agency_id, d.title, d.position, d.relay_duty, d.acknowledgment_link,
+SELECT d.delivery_id, d.recipient_id, d.circular_id, d.agency_id, d.title, d.position, d.relay_duty, d.role, d.acknowledgment_link,
     d.state, d.channel, d.step_until, a.name_th AS agency_name_th
 FROM deliveries d LEFT JOIN agencies a ON a.agency_id = d.agency_id
 WHERE d.circular_id = $1 AND d.channel = 'paper' AND d.state = 'scheduled'
@@ -31,7 +31,7 @@ ORDER BY d.position, d.delivery_id LIMIT $4
 """
 
 GET: Final = """
-SELECT d.delivery_id, d.recipient_id, d.circular_id, d.agency_id, d.title, d.position, d.relay_duty, d.acknowledgment_link,
+SELECT d.delivery_id, d.recipient_id, d.circular_id, d.agency_id, d.title, d.position, d.relay_duty, d.role, d.acknowledgment_link,
     d.state, d.channel, d.step_until, a.name_th AS agency_name_th
 FROM deliveries d JOIN circulars c ON c.circular_id = d.circular_id
 LEFT JOIN agencies a ON a.agency_id = d.agency_id

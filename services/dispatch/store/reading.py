@@ -7,12 +7,12 @@ from typing import Final
 from uuid import UUID
 
 from services.dispatch.delivery.jobs import Address
-from shared.contracts.events import Channel, HandOverGrade
+from shared.contracts.events import Channel, HandOverGrade, Role
 from shared.postgres import Connection, Row
 
 INBOX: Final = """
-SELECT delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link, state, channel,
-    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason,
+SELECT delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, role, acknowledgment_link, state,
+    channel, attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason,
     recalled_at
 FROM deliveries
 WHERE agency_id = $1 AND acknowledged_at IS NULL AND recalled_at IS NULL AND ($2::uuid IS NULL OR delivery_id > $2)
@@ -20,22 +20,22 @@ ORDER BY delivery_id LIMIT $3
 """
 
 GET: Final = """
-SELECT delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link, state, channel,
-    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason,
+SELECT delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, role, acknowledgment_link, state,
+    channel, attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason,
     recalled_at
 FROM deliveries WHERE delivery_id = $1
 """
 
 GET_MANY: Final = """
-SELECT delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link, state, channel,
-    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason,
+SELECT delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, role, acknowledgment_link, state,
+    channel, attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason,
     recalled_at
 FROM deliveries WHERE delivery_id = ANY($1::uuid[])
 """
 
 OF_CIRCULAR: Final = """
-SELECT delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, acknowledgment_link, state, channel,
-    attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason,
+SELECT delivery_id, recipient_id, circular_id, agency_id, title, position, relay_duty, role, acknowledgment_link, state,
+    channel, attempts, handed_over_at, hand_over_channel, hand_over_grade, failure_reason, failure_detail, acknowledged_at, bounced_at, bounce_reason,
     recalled_at
 FROM deliveries
 WHERE circular_id = $1 AND ($2::bigint IS NULL OR (position, delivery_id) > ($2, $3::uuid))
@@ -92,6 +92,7 @@ def address_of(row: Row) -> Address:
         position=row["position"],
         relay_duty=row["relay_duty"],
         acknowledgment_link=row["acknowledgment_link"],
+        role=None if row["role"] is None else Role(row["role"]),
     )
 
 

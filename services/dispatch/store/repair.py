@@ -38,7 +38,7 @@ WHERE d.state = 'undeliverable' AND d.acknowledged_at IS NULL
 """
 
 LIST: Final[LiteralString] = f"""
-SELECT d.delivery_id, d.recipient_id, d.circular_id, d.agency_id, d.title, d.position, d.relay_duty, d.acknowledgment_link,
+SELECT d.delivery_id, d.recipient_id, d.circular_id, d.agency_id, d.title, d.position, d.relay_duty, d.role, d.acknowledgment_link,
     d.state, d.channel, d.attempts, d.handed_over_at, d.hand_over_channel, d.hand_over_grade, d.failure_reason,
     d.failure_detail, d.acknowledged_at, d.bounced_at, d.bounce_reason, d.recalled_at, d.failed_at, c.sender_agency_id, said.symptom
 {_FAILED} AND ($8::timestamptz IS NULL OR (d.failed_at, d.delivery_id) > ($8, $9::uuid))

@@ -179,11 +179,12 @@ def _facets(remark: bool | None, **named: StrEnum | str | UUID | None) -> dict[s
     return found if remark is None else {**found, _REMARK[remark]: None}
 
 
-def _text(q: str | None) -> str:
+def searched(q: str | None) -> str:
+    """The text of a search as it is compared. Raises ProblemError when it is too short."""
     text = search_text(q or "")
     if q is not None and len(text) < SHORTEST_SEARCH:
         detail = f"give at least {SHORTEST_SEARCH} characters"
-        raise ProblemError(shared_problems.REQUEST_INVALID, detail, errors=[FieldError("/query/q", "too_short", detail)])
+        raise ProblemError(shared_problems.REQUEST_INVALID, detail, errors=[FieldError("query q", "too_short", detail)])
     return text
 
 
@@ -196,6 +197,9 @@ def _sent_filter(
     series: Annotated[Series | None, Query()] = None,
     state: Annotated[EntryState | None, Query()] = None,
     speed: Annotated[Speed | None, Query()] = None,
+    recipient_agency_id: Annotated[
+        UUID | None, Query(description="The agency to which the letters went, or that their lists name.")
+    ] = None,
     has_remark: HasRemark = None,
     q: Words = None,
 ) -> Filter:
@@ -204,9 +208,10 @@ def _sent_filter(
         year_be=year,
         first_day=first or date.min,
         last_day=last or date.max,
-        text=_text(q),
+        text=searched(q),
         facets=_facets(has_remark, series=series, state=state, speed=speed),
         register_id=register_id,
+        counterpart_id=recipient_agency_id,
     )
 
 
@@ -228,7 +233,7 @@ def _received_filter(
         year_be=year,
         first_day=first or date.min,
         last_day=last or date.max,
-        text=_text(q),
+        text=searched(q),
         facets=_facets(has_remark, unit=unit, source=source, state=state, speed=speed, sender=sender_agency_id),
     )
 

@@ -347,12 +347,13 @@ class DispatchedOut(BaseModel):
 
     circular_id: UUID
     letter_id: UUID
-    recipients: int
+    recipients: int = Field(description="With those who get a copy.")
+    copies: int = Field(default=0, description="How many of them the letter itself names for a copy (สำเนาส่ง).")
     state: LetterState
     content_hash: str
     list_version: int | None = Field(default=None, description="The list's version that was frozen.")
     list_hash: str | None = Field(
-        default=None, description="SHA-256 (lower-case hex) of the canonical JSON (RFC 8785) of the frozen addressees."
+        default=None, description="SHA-256 (lower-case hex) of the canonical JSON (RFC 8785) of what the list resolved to."
     )
 
 

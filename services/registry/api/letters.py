@@ -1,6 +1,7 @@
 """Routes of letters: draft, register, dispatch."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from services.registry import problems, withdrawing
 from services.registry.api import letter_models as models
 from services.registry.api.afterwards import afterwards
+from services.registry.api.books import Words, searched
 from services.registry.api.dependencies import (
     DEFAULT_PAGE,
     After,
@@ -35,14 +37,17 @@ from services.registry.api.letter_models import (
 from services.registry.api.preflight import gate_of
 from services.registry.api.templates import with_template
 from services.registry.dispatching import FileLinks, Order, dispatch_letter
+from services.registry.domain.books import Filter
 from services.registry.domain.letters import Draft, Letter, LetterState
 from services.registry.domain.numbering import check_unit_code
+from services.registry.finding import find_letters
 from services.registry.idempotency import first_answer, keep_answer, request_sha256
 from services.registry.linking import resolve_links
 from services.registry.problems import refuse
 from services.registry.reading import readable_letter
 from services.registry.registration import Registration, Reserved
 from services.registry.store import agencies, circulars, letters, lists, registers, withdrawals
+from services.registry.store.letter_search import Search
 from shared import problems as shared_problems
 from shared.ids import new_id
 from shared.pages import Page, page_of, read_id_cursor
@@ -149,12 +154,18 @@ async def list_letters(
     request: Request,
     response: Response,
     state: Annotated[LetterState | None, Query()] = None,
+    q: Words = None,
     after: After = None,
     limit: Limit = DEFAULT_PAGE,
 ) -> Page[LetterHeadOut]:
-    """The letters that the agency has written, newest first."""
-    async with registry.database.connection() as connection:
-        found = await letters.page(connection, caller.agency(), after=read_id_cursor(after), state=state, limit=limit + 1)
+    """The letters that the agency has written, newest first; with `q` those in whose number, subject, sender or addressee it stands."""
+    agency_id, cursor, text = caller.agency(), read_id_cursor(after), searched(q)
+    async with registry.database.transaction() as connection:
+        if text:
+            words = Filter(agency_id, None, date.min, date.max, text, {})
+            found = await find_letters(connection, Search(words, cursor, state, limit + 1))
+        else:
+            found = await letters.page(connection, agency_id, after=cursor, state=state, limit=limit + 1)
         voided = await withdrawals.voided(connection, [letter.letter_id for letter in found])
     return page_of(
         found,

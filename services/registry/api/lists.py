@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Final, Self
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.registry import problems
-from services.registry.api.bodies import read_csv_body
+from services.registry.api.bodies import read_table_body
 from services.registry.api.dependencies import (
     DEFAULT_PAGE,
     LARGEST_PAGE,
@@ -29,6 +29,7 @@ from services.registry.api.fields import AgencyCode, Kind, Line, RequestModel
 from services.registry.api.imports import read_rows
 from services.registry.dispatching import resolve
 from services.registry.domain import lists as domain
+from services.registry.domain.file_types import XLSX
 from services.registry.domain.lists import Addressee, AddresseeEntry, ListHead
 from services.registry.domain.resolution import (
     Changed,
@@ -41,7 +42,7 @@ from services.registry.domain.resolution import (
     difference,
     lay_out,
 )
-from services.registry.domain.tables import line_error, read_table
+from services.registry.domain.tables import line_error
 from services.registry.problems import lists as list_problems
 from services.registry.problems import refuse
 from services.registry.resources import Resources
@@ -52,6 +53,7 @@ from shared.ids import new_id
 from shared.pages import Page, link_next, page_of, read_id_cursor, read_number_cursor, write_cursor
 from shared.postgres import Connection, Row
 from shared.problems import FieldError, ProblemError
+from shared.thai.dates import bangkok_date
 
 REQUIRED_COLUMNS = ("title", "agency_code")
 
@@ -106,6 +108,10 @@ class GroupIn(RequestModel):
     title: Annotated[Line, Field(min_length=1, description="Title of each; {name_th} is the agency's name.")] = "{name_th}"
     role: Role = Role.ACTION
     relay_duty: bool = False
+    at: date | None = Field(
+        default=None,
+        description="Those that stood on this day, in the tree as it is now; who follows a closed one gets its letter. Null: the day of the dispatch.",
+    )
 
 
 class MemberIn(RequestModel):
@@ -170,6 +176,7 @@ class GroupOut(BaseModel):
     title: str
     role: Role
     relay_duty: bool
+    at: date | None = None
 
 
 class MemberOut(BaseModel):
@@ -210,6 +217,9 @@ class ResolvedOut(BaseModel):
     relay_duty: bool
     role: Role
     relay_target: RelayTarget | None
+    in_place_of: UUID | None = Field(
+        default=None, description="The closed agency that the list names; the letter goes to `agency_id`, who follows it."
+    )
 
 
 class ChangedOut(BaseModel):
@@ -244,7 +254,11 @@ class PreviewOut(BaseModel):
     list_hash: str
     duplicate_count: int
     duplicates: list[ResolvedOut] = Field(description="Left out because they stand on the list before; the first 100.")
-    closed: list[str] = Field(description="Names of closed agencies that nobody follows.")
+    succeeded_count: int = Field(description="How many addressees are closed and have `in_place_of`.")
+    closed_count: int
+    closed: list[ResolvedOut] = Field(
+        description="Closed agencies that nobody follows, or several of whom you must choose; a dispatch refuses them. The first 100."
+    )
     difference: DifferenceOut | None = Field(description="Null when the list never went round.")
     items: list[ResolvedOut]
     next: str | None = Field(description="Give it as `after` to read on; null on the last page.")
@@ -284,6 +298,7 @@ def _shown_resolved(one: Resolved, position: int | None = None) -> ResolvedOut:
         relay_duty=one.relay_duty,
         role=one.role,
         relay_target=_target(one.relay_target),
+        in_place_of=one.in_place_of,
     )
 
 
@@ -291,7 +306,7 @@ def _shown_member(member: Member, below: str | None) -> MemberOut:
     if not isinstance(member.what, GroupQuery):
         return MemberOut(list=member.what, group=None, after=member.after)
     what = member.what
-    group = GroupOut(below=below, kind=what.kind, title=what.title, role=member.role, relay_duty=member.relay_duty)
+    group = GroupOut(below=below, kind=what.kind, title=what.title, role=member.role, relay_duty=member.relay_duty, at=what.at)
     return MemberOut(list=None, group=group, after=member.after)
 
 
@@ -335,7 +350,7 @@ async def _members(connection: Connection, agency_id: UUID, body: ListIn) -> tup
             code = one.group.below
             if code is not None and code not in ids:
                 errors.append(_no_agency(f"/members/{index}/group/below", code))
-            query = GroupQuery(None if code is None else ids.get(code), one.group.kind, one.group.title)
+            query = GroupQuery(None if code is None else ids.get(code), one.group.kind, one.group.title, one.group.at)
             members.append(Member(after, query, one.group.role, one.group.relay_duty))
     errors += [_no_agency(f"/except/{index}", code) for index, code in enumerate(body.without) if code not in ids]
     if errors:
@@ -444,7 +459,8 @@ async def _kept(connection: Connection, agency_id: UUID, key: str, body: ListIn)
                 "text/csv": {
                     "schema": {"type": "string"},
                     "example": "title,agency_code,relay_duty\nปลัดจังหวัดสมุทรสาคร,smk-provincial-administration,false\n",
-                }
+                },
+                XLSX: {"schema": {"type": "string", "format": "binary"}},
             },
         }
     },
@@ -456,12 +472,12 @@ async def import_list(
     response: Response,
     name: Annotated[Line, Query(min_length=1)],
 ) -> ListOut:
-    """Reads a CSV table with the columns title, agency_code and (if any) relay_duty and role, in list order.
+    """Reads a table (CSV, or the first sheet of an XLSX file) with the columns title, agency_code and (if any) relay_duty and role, in list order.
 
     All or nothing: with one faulty line no list is made, and every faulty line is named.
     """
     agency_id = caller.agency()
-    table = read_table(await read_csv_body(request), required=REQUIRED_COLUMNS, optional=("relay_duty", "role"))
+    table = await read_table_body(request, registry.settings, required=REQUIRED_COLUMNS, optional=("relay_duty", "role"))
     for row in table:
         row.values["relay_duty"] = row.values.get("relay_duty") or "false"
         row.values["role"] = row.values.get("role") or Role.ACTION.value
@@ -554,7 +570,8 @@ async def preview_list(
         head = await lists.get_for_freezing(connection, list_id, agency_id)
         if head is None:
             raise ProblemError(shared_problems.NOT_FOUND)
-        async for piece in resolve(connection, list_id, sieve, registry.settings.registry_list_max_addressees):
+        today = bangkok_date(datetime.now(UTC))
+        async for piece in resolve(connection, list_id, sieve, registry.settings.registry_list_max_addressees, today):
             list_hash.add(piece)
             now += piece
         last = await circulars.latest_of_list(connection, list_id, agency_id, since_version)
@@ -570,7 +587,9 @@ async def preview_list(
         list_hash=list_hash.hexdigest(),
         duplicate_count=sieve.duplicate_count,
         duplicates=[_shown_resolved(one) for one in sieve.duplicates],
-        closed=[one.name for one in sieve.closed],
+        succeeded_count=sieve.succeeded_count,
+        closed_count=sieve.closed_count,
+        closed=[_shown_resolved(one) for one in sieve.closed],
         difference=None if last is None else _shown_difference(last, difference(before, now)),
         items=[_shown_resolved(one, n) for n, one in enumerate(now[first : first + limit], start=first + 1)],
         next=following,

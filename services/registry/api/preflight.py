@@ -1,7 +1,6 @@
 """Routes of the check before dispatch."""
 
 from datetime import UTC, datetime
-from typing import Final
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -10,6 +9,9 @@ from pydantic import BaseModel
 from services.registry.api.dependencies import LetterWriter, Registry, etag
 from services.registry.api.letter_models import DispatchIn
 from services.registry.config import RegistrySettings
+from services.registry.copying import resolve_copies
+from services.registry.dispatching import resolve
+from services.registry.domain.resolution import Resolved, Sieve
 from services.registry.intake.service import read_attachments
 from services.registry.preflight.checks import examine
 from services.registry.preflight.findings import Finding, Report, Severity
@@ -18,10 +20,9 @@ from services.registry.preflight.gather import gather, rules
 from services.registry.store import letters, lists
 from shared import problems as shared_problems
 from shared.problems import ProblemError
+from shared.thai.dates import bangkok_date
 
 router = APIRouter(prefix="/v1/letters", tags=["letters"])
-
-_NOBODY: Final = UUID(int=0)
 
 
 class RemedyOut(BaseModel):
@@ -90,9 +91,18 @@ async def check_letter(letter_id: UUID, caller: LetterWriter, registry: Registry
         letter = await letters.get(connection, letter_id)
         if letter is None:
             raise LookupError("a letter cannot vanish")
+        await lists.lock_for_reading(connection, agency_id)
         own = None if letter.list_id is None else await lists.get(connection, letter.list_id, agency_id)
-        list_id = _NOBODY if own is None else own.list_id
-        facts = await gather(connection, letter, held_to, list_id=list_id, circular_id=None, now=now)
+        recipients: list[Resolved] = []
+        if own is not None:
+            most = registry.settings.registry_list_max_addressees
+            async for piece in resolve(connection, own.list_id, Sieve(), most, bangkok_date(now)):
+                recipients += piece
+            already = {one.agency_id for one in recipients}
+            recipients += [
+                one for one in await resolve_copies(connection, letter.draft, bangkok_date(now)) if one.agency_id not in already
+            ]
+        facts = await gather(connection, letter, held_to, recipients, now)
     response.headers.update(etag(letter.version))
     return _shown(examine(facts, held_to), letter.version, letter.content_hash, now)
 

@@ -136,7 +136,10 @@ class ReceivedEntry:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a page of a book is asked for; `facets` by name, `text` made comparable, the days inclusive."""
+    """What a page of a book is asked for; `facets` by name, `text` made comparable, the days inclusive.
+
+    `counterpart_id` is the agency to which letters of the sent book went.
+    """
 
     agency_id: UUID
     year_be: int | None
@@ -145,6 +148,7 @@ class Filter:
     text: str
     facets: Mapping[str, str | None]
     register_id: UUID | None = None
+    counterpart_id: UUID | None = None
 
     @property
     def words(self) -> list[str]:

@@ -1,13 +1,16 @@
 """What a list resolves to: its members laid out in order, then sifted of duplicates and of agencies that are left out."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
 import orjson
 
+from services.registry.domain.succession import ClosedWithoutSuccessor, Resolution, SplitNeedsChoice, Successor
 from services.registry.problems import lists as problems
 from shared.contracts.events import Role
 from shared.problems import ProblemError
@@ -17,16 +20,20 @@ from shared.thai.text import normalise
 DEEPEST: Final = 8
 # Lists that nest others can reach the same list by many paths: this bounds the work, not the addressees.
 MOST_SEGMENTS: Final = 10_000
-DUPLICATES_SHOWN: Final = 100
+SHOWN: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class GroupQuery:
-    """Agencies by their place in the tree and their kind; `below` None is the whole tree. `title` may hold ``{name_th}``."""
+    """Agencies by their place in the tree and their kind; `below` None is the whole tree. `title` may hold ``{name_th}``.
+
+    `at` is the day on which they stand; None is that of the dispatch.
+    """
 
     below: UUID | None
     kind: str | None
     title: str
+    at: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,35 +81,46 @@ Segment = Run | GroupRun
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """An addressee that a list resolves to, without its position. `relay_target` is JSON as it is stored."""
+    """An addressee that a list resolves to, without its position. `relay_target` is JSON as it is stored.
+
+    `in_place_of` is the closed agency that the list names, when the letter goes to who follows it.
+    """
 
     agency_id: UUID
     title: str
     relay_duty: bool
     role: Role
     relay_target: str | None = None
+    in_place_of: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Goes:
-    """The letter goes to this agency, which may be another than the list names."""
+    """The letter goes to this agency, in place of the one that the list names."""
 
     agency_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The agency is closed and nobody follows it."""
-
-    name: str
+    """The agency is closed, and nobody follows it, or several of whom the sender must choose."""
 
 
 Outcome = Goes | Closed
 
+# Every agency takes its own letters.
+AS_NAMED: Final[Mapping[UUID, Outcome]] = MappingProxyType({})
 
-def as_named(agency_id: UUID) -> Outcome:
-    """Every agency takes its own letters."""
-    return Goes(agency_id)
+
+def outcome(resolution: Resolution) -> Outcome | None:
+    """What becomes of letters to an agency; None: it takes them itself, also when it begins on a later day."""
+    match resolution:
+        case Successor():
+            return Goes(resolution.agency_id)
+        case ClosedWithoutSuccessor() | SplitNeedsChoice():
+            return Closed()
+        case _:
+            return None
 
 
 def lay_out(root: UUID, layouts: Mapping[UUID, Layout]) -> tuple[Segment, ...]:
@@ -155,43 +173,56 @@ def identity(agency_id: UUID, title: str) -> bytes:
 
 @dataclass(slots=True)
 class Sieve:
-    """Lets each addressee through once, the first time that it comes, and no agency that is left out or closed.
+    """Lets each addressee through once, the first time that it comes, and no agency that is left out.
 
-    `outcome` says where an agency's letters go: the one place where closed agencies and their successors come in.
+    Who follows a closed agency stands in its place, under the title that the list prints. A closed agency without one stays: it is
+    counted, and the check before dispatch refuses it.
     """
 
-    outcome: Callable[[UUID], Outcome] = as_named
     kept: int = 0
     duplicate_count: int = 0
     duplicates: list[Resolved] = field(default_factory=list[Resolved])
-    closed: list[Closed] = field(default_factory=list[Closed])
+    succeeded_count: int = 0
+    closed_count: int = 0
+    closed: list[Resolved] = field(default_factory=list[Resolved])
     _seen: set[bytes] = field(default_factory=set[bytes])
 
-    def sift(self, candidates: Iterable[Resolved], excluded: frozenset[UUID]) -> list[Resolved]:
-        """Those of `candidates` that are addressees, in order."""
+    def sift(
+        self, candidates: Iterable[Resolved], excluded: frozenset[UUID], elsewhere: Mapping[UUID, Outcome] = AS_NAMED
+    ) -> list[Resolved]:
+        """Those of `candidates` that are addressees, in order; `elsewhere` says what becomes of letters to closed agencies."""
         let_through: list[Resolved] = []
         for candidate in candidates:
             if candidate.agency_id in excluded:
                 continue
-            outcome = self.outcome(candidate.agency_id)
-            if isinstance(outcome, Closed):
-                self.closed.append(outcome)
-                continue
+            found = elsewhere.get(candidate.agency_id)
             one = candidate
-            if outcome.agency_id != candidate.agency_id:
-                one = Resolved(outcome.agency_id, candidate.title, candidate.relay_duty, candidate.role, candidate.relay_target)
-                if one.agency_id in excluded:
+            if isinstance(found, Goes):
+                if found.agency_id in excluded:
                     continue
+                one = replace(candidate, agency_id=found.agency_id, in_place_of=candidate.agency_id)
             key = identity(one.agency_id, one.title)
             if key in self._seen:
                 self.duplicate_count += 1
-                if len(self.duplicates) < DUPLICATES_SHOWN:
+                if len(self.duplicates) < SHOWN:
                     self.duplicates.append(one)
                 continue
             self._seen.add(key)
+            self._count(one, found)
             let_through.append(one)
         self.kept += len(let_through)
         return let_through
+
+    def _count(self, one: Resolved, found: Outcome | None) -> None:
+        match found:
+            case Goes():
+                self.succeeded_count += 1
+            case Closed():
+                self.closed_count += 1
+                if len(self.closed) < SHOWN:
+                    self.closed.append(one)
+            case None:
+                pass
 
 
 class ListHash:

@@ -1,4 +1,4 @@
-"""Addressees: none, repeated, closed, without a channel, or with a mailbox that is not the central one."""
+"""Addressees: none, repeated, closed, replaced, without a channel, or with a mailbox that is not the central one."""
 
 from collections.abc import Iterator
 
@@ -30,6 +30,7 @@ def _found(facts: LetterFacts) -> tuple[tuple[Kind, Suspects], ...]:
     about = facts.addressees
     return (
         (kinds.AGENCY_CLOSED, about.closed),
+        (kinds.AGENCY_SUCCEEDED, about.succeeded),
         (kinds.ADDRESSEE_REPEATED, about.repeated),
         (kinds.ADDRESSEE_UNKNOWN, about.unknown),
         (kinds.ADDRESSEE_WITHOUT_CHANNEL, about.without_channel),

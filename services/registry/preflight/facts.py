@@ -54,6 +54,7 @@ class AddresseeFacts:
     repeated: Suspects = Suspects()
     without_channel: Suspects = Suspects()
     closed: Suspects = Suspects()
+    succeeded: Suspects = Suspects()
     not_saraban: Suspects = Suspects()
     decomposed: Suspects = Suspects()
     unknown: Suspects = Suspects()

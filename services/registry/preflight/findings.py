@@ -148,10 +148,18 @@ ADDRESSEE_UNKNOWN: Final = Kind(
 AGENCY_CLOSED: Final = Kind(
     "agency_closed",
     _E,
-    "หน่วยงานผู้รับยุบเลิกแล้ว",
-    "The addressee's agency is closed",
+    "หน่วยงานผู้รับยุบเลิกแล้ว และไม่มีหน่วยงานรับแทน หรือมีหลายหน่วยงาน",
+    "The addressee's agency is closed, and nobody follows it, or several do",
     "เปลี่ยนผู้รับเป็นหน่วยงานที่รับภารกิจต่อ",
     "Address the agency that took over its duties.",
+)
+AGENCY_SUCCEEDED: Final = Kind(
+    "agency_succeeded",
+    _W,
+    "หน่วยงานผู้รับยุบเลิกแล้ว หนังสือจะส่งถึงหน่วยงานที่รับภารกิจแทน",
+    "The addressee's agency is closed; the letter goes to the one that follows it",
+    "ตรวจหน่วยงานที่รับแทน และแก้ชื่อผู้รับในบัญชีรายชื่อ",
+    "Check who gets it, and correct the title and the agency on the list.",
 )
 MAILBOX_NOT_SARABAN: Final = Kind(
     "mailbox_not_saraban",

@@ -42,7 +42,7 @@ class Gate:
 
         Raises ProblemError `preflight_errors` with every error that was not.
         """
-        facts = await gather(connection, letter, self.rules, list_id=None, circular_id=circular_id, now=now)
+        facts = await gather(connection, letter, self.rules, circular_id, now)
         report = examine(facts, self.rules)
         overruled = frozenset[str]() if self.override is None else self.override.codes
         left = [finding for finding in report.errors if finding.kind.code not in overruled]

@@ -1,17 +1,19 @@
 """Gathers the facts of a stored letter for the checks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from services.registry.config import RegistrySettings
 from services.registry.domain.letters import Letter, draft_from_json
+from services.registry.domain.resolution import Resolved
 from services.registry.preflight.facts import Heading, LetterFacts, Rules
 from services.registry.store import letters
 from services.registry.store import preflight as store
 from shared.contracts.events import Speed
 from shared.postgres import Connection
+from shared.thai.dates import bangkok_date
 
 
 def rules(settings: RegistrySettings) -> Rules:
@@ -27,9 +29,9 @@ def rules(settings: RegistrySettings) -> Rules:
 
 
 async def gather(
-    connection: Connection, letter: Letter, rules: Rules, *, list_id: UUID | None, circular_id: UUID | None, now: datetime
+    connection: Connection, letter: Letter, rules: Rules, recipients: Sequence[Resolved] | UUID, now: datetime
 ) -> LetterFacts:
-    """The facts of `letter` for the list that it would go to, or for the recipients of a circular that are frozen already."""
+    """The facts of `letter` for what its list resolves to, or for the recipients of a circular that are frozen already."""
     annexes, enclosed = _headings(await store.headings(connection, letter.letter_id))
     if letter.relay_of_recipient_id is not None:
         passed_on = await store.relayed(connection, letter.relay_of_recipient_id)
@@ -43,7 +45,7 @@ async def gather(
         annexes=tuple(annexes),
         enclosed=tuple(enclosed),
         addressees=await store.addressee_facts(
-            connection, list_id=list_id, circular_id=circular_id, kinds_without_saraban=sorted(rules.kinds_without_saraban)
+            connection, recipients, kinds_without_saraban=sorted(rules.kinds_without_saraban), day=bangkok_date(now)
         ),
         now=now,
     )

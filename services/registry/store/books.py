@@ -14,6 +14,7 @@ from uuid import UUID
 from services.registry.domain.books import EntryState, Filter, SentEntry, addressee_of, book_subject, search_text, sender_of
 from services.registry.domain.letters import Letter
 from services.registry.domain.numbering import IssuedNumber, Series
+from services.registry.store import counterparts
 from shared.contracts.events import Secrecy, Speed
 from shared.postgres import Connection, Row
 from shared.thai.numbers import MAX_RUNNING
@@ -25,10 +26,11 @@ NEAR: Final = 2000
 LOWEST: Final = UUID(int=0)
 HIGHEST: Final = UUID(int=2**128 - 1)
 
-# For this transaction alone: plans for the values at hand, and none that reads the whole table.
+# For this transaction alone: plans for the values at hand, and none that reads the whole table
+# or puts in order what an index has in order.
 PLAN_FOR_PAGES: Final = """
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
-    set_config('jit', 'off', true)
+    set_config('jit', 'off', true), set_config('enable_sort', 'off', true)
 """
 
 ENTER: Final = """
@@ -113,6 +115,14 @@ WITH hits AS MATERIALIZED (
         AND agency_id::text = $1::uuid::text AND year_be + 0 = $2 AND (register_id, series, running) > ($3::uuid, $4::text, $5::bigint)
         AND letter_date BETWEEN $6 AND $7 AND search_text LIKE $8 AND facets @> $9::text[]
         AND register_id BETWEEN $10 AND $11
+        AND ($15::uuid IS NULL OR EXISTS (
+            SELECT FROM sent_counterparts c
+            WHERE c.agency_id = $1 AND c.counterpart_id IN ($15, '00000000-0000-0000-0000-000000000000') AND c.year_be = $2
+                AND c.register_id = sent_entries.register_id AND c.series = sent_entries.series
+                AND c.running = sent_entries.running AND (c.counterpart_id = $15 OR EXISTS (
+                    SELECT FROM recipients r WHERE r.circular_id = sent_entries.circular_id AND r.agency_id = $15
+                ))
+        ))
     LIMIT $13
 )
 SELECT entry_id, register_id, year_be, series, running, number, letter_id, letter_date, sender, addressee, addressee_count, subject,
@@ -140,6 +150,14 @@ WITH hits AS MATERIALIZED (
         AND agency_id::text = $1::uuid::text AND year_be + 0 = $2 AND (register_id, series, running) < ($3::uuid, $4::text, $5::bigint)
         AND letter_date BETWEEN $6 AND $7 AND search_text LIKE $8 AND facets @> $9::text[]
         AND register_id BETWEEN $10 AND $11
+        AND ($15::uuid IS NULL OR EXISTS (
+            SELECT FROM sent_counterparts c
+            WHERE c.agency_id = $1 AND c.counterpart_id IN ($15, '00000000-0000-0000-0000-000000000000') AND c.year_be = $2
+                AND c.register_id = sent_entries.register_id AND c.series = sent_entries.series
+                AND c.running = sent_entries.running AND (c.counterpart_id = $15 OR EXISTS (
+                    SELECT FROM recipients r WHERE r.circular_id = sent_entries.circular_id AND r.agency_id = $15
+                ))
+        ))
     LIMIT $13
 )
 SELECT entry_id, register_id, year_be, series, running, number, letter_id, letter_date, sender, addressee, addressee_count, subject,
@@ -279,23 +297,34 @@ async def scan(
     connection: Connection, where: Filter, year_be: int, *, after: SentPlace, limit: int, down: bool
 ) -> list[SentEntry]:
     """Up to `limit` entries of one year behind `after`, in the book's order or, `down`, against it."""
-    rows = await connection.fetch(SCAN_DOWN if down else SCAN_UP, *_arguments(where, year_be, after, limit))
+    arguments = _arguments(where, year_be, after, limit)
+    if where.counterpart_id is not None:
+        rows = await counterparts.walk(connection, arguments, where.counterpart_id, near=None, down=down)
+    else:
+        rows = await connection.fetch(SCAN_DOWN if down else SCAN_UP, *arguments)
     return [_entry(row) for row in rows]
 
 
 async def peek(
     connection: Connection, where: Filter, year_be: int, *, after: SentPlace, limit: int, down: bool
 ) -> list[SentEntry]:
-    """The same among the NEAR entries next to `after` alone."""
-    rows = await connection.fetch(PEEK_DOWN if down else PEEK_UP, *_arguments(where, year_be, after, limit), NEAR)
+    """The same among the NEAR entries next to `after` alone, or among the NEAR letters to the counterpart."""
+    arguments = _arguments(where, year_be, after, limit)
+    if where.counterpart_id is not None:
+        rows = await counterparts.walk(connection, arguments, where.counterpart_id, near=NEAR, down=down)
+    else:
+        rows = await connection.fetch(PEEK_DOWN if down else PEEK_UP, *arguments, NEAR)
     return [_entry(row) for row in rows]
 
 
 async def find(
     connection: Connection, where: Filter, year_be: int, *, after: SentPlace, limit: int, down: bool
 ) -> list[SentEntry] | None:
-    """The same by way of the index; None when more than MOST_HITS match."""
-    arguments = [*_arguments(where, year_be, after, limit), MOST_HITS + 1, where.pieces]
+    """The same by way of the index; None when more than MOST_HITS match, or when few letters went to the counterpart."""
+    to = where.counterpart_id
+    if to is not None and not await counterparts.has_more_than(connection, where.agency_id, to, year_be, MOST_HITS):
+        return None
+    arguments = [*_arguments(where, year_be, after, limit), MOST_HITS + 1, where.pieces, to]
     rows = await connection.fetch(FIND_DOWN if down else FIND_UP, *arguments)
     return None if rows and rows[0]["hits"] > MOST_HITS else [_entry(row) for row in rows]
 

@@ -24,10 +24,19 @@ INSERT INTO circulars (circular_id, letter_id, agency_id, list_id, list_version,
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 
-FREEZE: Final = "UPDATE circulars SET recipient_count = $2, list_hash = $3 WHERE circular_id = $1"
+FREEZE: Final = "UPDATE circulars SET recipient_count = $2, list_hash = $3, copy_count = $4 WHERE circular_id = $1"
+
+AMONG: Final = "SELECT DISTINCT agency_id FROM recipients WHERE circular_id = $1 AND agency_id = ANY($2::uuid[])"
+
+# Without the copies, which are the letter's and not the list's.
+RESOLVED: Final = """
+SELECT r.agency_id, r.title, r.relay_duty, r.role, r.relay_target, r.succeeded_agency_id
+FROM recipients r JOIN circulars c ON c.circular_id = r.circular_id
+WHERE r.circular_id = $1 AND r.position <= c.recipient_count - c.copy_count ORDER BY r.position
+"""
 
 FROZEN: Final = """
-SELECT recipient_id, position, agency_id, title, relay_duty, role, relay_target FROM recipients
+SELECT recipient_id, position, agency_id, title, relay_duty, role, relay_target, succeeded_agency_id FROM recipients
 WHERE circular_id = $1 ORDER BY position
 """
 
@@ -108,16 +117,41 @@ async def add_recipients(
     await connection.copy_records_to_table(
         "recipients",
         records=(
-            (recipient_id, circular_id, position, one.agency_id, one.title, one.relay_duty, one.role.value, one.relay_target)
+            (
+                recipient_id,
+                circular_id,
+                position,
+                one.agency_id,
+                one.title,
+                one.relay_duty,
+                one.role.value,
+                one.relay_target,
+                one.in_place_of,
+            )
             for position, (recipient_id, one) in enumerate(recipients, start=first)
         ),
-        columns=("recipient_id", "circular_id", "position", "agency_id", "title", "relay_duty", "role", "relay_target"),
+        columns=(
+            "recipient_id",
+            "circular_id",
+            "position",
+            "agency_id",
+            "title",
+            "relay_duty",
+            "role",
+            "relay_target",
+            "succeeded_agency_id",
+        ),
     )
 
 
-async def freeze(connection: Connection, circular_id: UUID, recipient_count: int, list_hash: str) -> None:
-    """Note how many recipients the order has, and their hash."""
-    await connection.execute(FREEZE, circular_id, recipient_count, list_hash)
+async def freeze(connection: Connection, circular_id: UUID, recipient_count: int, list_hash: str, copy_count: int) -> None:
+    """Note how many recipients the order has, how many of them get a copy, and the hash of what the list resolved to."""
+    await connection.execute(FREEZE, circular_id, recipient_count, list_hash, copy_count)
+
+
+async def among(connection: Connection, circular_id: UUID, agency_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the agencies that are recipients of the order."""
+    return {row["agency_id"] for row in await connection.fetch(AMONG, circular_id, agency_ids)}
 
 
 async def frozen(connection: Connection, circular_id: UUID, piece: int) -> AsyncGenerator[list[Row]]:
@@ -130,8 +164,15 @@ async def frozen(connection: Connection, circular_id: UUID, piece: int) -> Async
 async def resolved(connection: Connection, circular_id: UUID) -> list[Resolved]:
     """What the order's list resolved to."""
     return [
-        Resolved(row["agency_id"], row["title"], row["relay_duty"], Role(row["role"]), row["relay_target"])
-        for row in await connection.fetch(FROZEN, circular_id)
+        Resolved(
+            row["agency_id"],
+            row["title"],
+            row["relay_duty"],
+            Role(row["role"]),
+            row["relay_target"],
+            row["succeeded_agency_id"],
+        )
+        for row in await connection.fetch(RESOLVED, circular_id)
     ]
 
 

@@ -40,6 +40,8 @@ UPDATE agency_imports SET state = 'failed', problem = $3, error_count = $4, erro
 WHERE import_id = $1 AND lease_token = $2 RETURNING import_id
 """
 
+PRUNE: Final = "DELETE FROM agency_imports WHERE finished_at < now() - $1::interval"
+
 DELETE_PARTS: Final = "DELETE FROM agency_import_parts WHERE import_id = $1"
 
 PART: Final = "SELECT content FROM agency_import_parts WHERE import_id = $1 AND part = $2"
@@ -143,6 +145,11 @@ async def get(connection: Connection, import_id: UUID) -> Import | None:
     """The import `import_id`."""
     row = await connection.fetchrow(GET, import_id)
     return None if row is None else _import(row)
+
+
+async def prune(connection: Connection, kept: timedelta) -> None:
+    """Forget imports that ended longer ago than `kept`."""
+    await connection.execute(PRUNE, kept)
 
 
 def _import(row: Row) -> Import:

@@ -50,6 +50,12 @@ WHERE agency_id = $1 AND ($2::uuid IS NULL OR letter_id < $2) AND ($3::text IS N
 ORDER BY letter_id DESC LIMIT $4
 """
 
+BY_IDS: Final = """
+SELECT letter_id, agency_id, register_id, state, version, content, list_id, relay_of_recipient_id,
+    year_be, series, running, number, content_hash, updated_at
+FROM letters WHERE letter_id = ANY($1::uuid[]) ORDER BY letter_id DESC
+"""
+
 CANONICAL: Final = "SELECT canonical FROM letters WHERE letter_id = $1"
 
 # In the order of their identifiers, so that two groups with letters in common wait for each other and do not lock up.
@@ -180,6 +186,11 @@ async def page(
 ) -> list[Letter]:
     """Up to `limit` of the agency's letters, newest first."""
     return [_letter(row) for row in await connection.fetch(PAGE, agency_id, after, state, limit)]
+
+
+async def by_ids(connection: Connection, letter_ids: Sequence[UUID]) -> list[Letter]:
+    """These letters, newest first."""
+    return [_letter(row) for row in await connection.fetch(BY_IDS, letter_ids)]
 
 
 async def canonical(connection: Connection, letter_id: UUID) -> bytes | None:

@@ -1,6 +1,7 @@
 """SQL of distribution lists."""
 
 from collections.abc import AsyncGenerator, Sequence
+from datetime import date
 from typing import Final
 from uuid import UUID
 
@@ -52,6 +53,7 @@ SELECT agency_id, title, relay_duty, role, relay_target FROM list_addressees
 WHERE list_id = $1 AND position BETWEEN $2 AND $3 ORDER BY position
 """
 
+# Those that stand on the day $3: who follows one that is closed by then stands in the tree itself.
 GROUP: Final = """
 WITH RECURSIVE below AS (
     SELECT agency_id FROM agencies WHERE parent_id = $1
@@ -59,12 +61,14 @@ WITH RECURSIVE below AS (
     SELECT a.agency_id FROM agencies a JOIN below b ON a.parent_id = b.agency_id
 )
 SELECT agency_id, name_th FROM agencies
-WHERE ($1::uuid IS NULL OR agency_id IN (SELECT agency_id FROM below)) AND ($2::text IS NULL OR kind = $2) ORDER BY code
+WHERE ($1::uuid IS NULL OR agency_id IN (SELECT agency_id FROM below)) AND ($2::text IS NULL OR kind = $2)
+    AND (valid_from IS NULL OR valid_from <= $3) AND (valid_until IS NULL OR valid_until > $3)
+ORDER BY code
 """
 
 MEMBERS: Final = """
-SELECT m.after_position, m.nested_list_id, a.code AS group_below_code, m.group_below, m.group_kind, m.group_title, m.role,
-    m.relay_duty
+SELECT m.after_position, m.nested_list_id, a.code AS group_below_code, m.group_below, m.group_kind, m.group_title, m.group_at,
+    m.role, m.relay_duty
 FROM list_members m LEFT JOIN agencies a ON a.agency_id = m.group_below WHERE m.list_id = $1 ORDER BY m.ordinal
 """
 
@@ -156,8 +160,8 @@ async def addressees(connection: Connection, list_id: UUID, *, after: int, limit
     ]
 
 
-async def candidates(connection: Connection, segment: Segment) -> AsyncGenerator[list[Resolved]]:
-    """The addressees of a segment in order, in pieces."""
+async def candidates(connection: Connection, segment: Segment, day: date) -> AsyncGenerator[list[Resolved]]:
+    """The addressees of a segment in order, in pieces; of a group those that stand on its day or on `day`."""
     match segment:
         case Run():
             cursor = await connection.cursor(RUN, segment.list_id, segment.first, segment.last)
@@ -167,7 +171,7 @@ async def candidates(connection: Connection, segment: Segment) -> AsyncGenerator
                     for row in rows
                 ]
         case GroupRun(query):
-            cursor = await connection.cursor(GROUP, query.below, query.kind)
+            cursor = await connection.cursor(GROUP, query.below, query.kind, query.at or day)
             while rows := await cursor.fetch(ROWS_PER_FETCH):
                 yield [
                     Resolved(row["agency_id"], group_title(query.title, row["name_th"]), segment.relay_duty, segment.role)
@@ -194,7 +198,7 @@ async def members(connection: Connection, list_id: UUID) -> list[tuple[Member, s
         (
             Member(
                 row["after_position"],
-                row["nested_list_id"] or GroupQuery(row["group_below"], row["group_kind"], row["group_title"]),
+                row["nested_list_id"] or GroupQuery(row["group_below"], row["group_kind"], row["group_title"], row["group_at"]),
                 Role(row["role"]),
                 row["relay_duty"],
             ),
@@ -231,6 +235,7 @@ async def replace_members(connection: Connection, list_id: UUID, new: Sequence[M
             "group_below",
             "group_kind",
             "group_title",
+            "group_at",
         ),
     )
     await connection.execute(INSERT_EXCEPTIONS, list_id, excluded)
@@ -239,8 +244,8 @@ async def replace_members(connection: Connection, list_id: UUID, new: Sequence[M
 def _member_columns(member: Member) -> tuple[object, ...]:
     own = (member.after, member.role.value, member.relay_duty)
     if isinstance(member.what, GroupQuery):
-        return (*own, None, member.what.below, member.what.kind, member.what.title)
-    return (*own, member.what, None, None, None)
+        return (*own, None, member.what.below, member.what.kind, member.what.title, member.what.at)
+    return (*own, member.what, None, None, None, None)
 
 
 async def replace_addressees(connection: Connection, list_id: UUID, new: Sequence[Addressee]) -> None:

@@ -2,20 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
+from services.registry.domain.resolution import Resolved
 from services.registry.preflight.facts import AddresseeFacts, Suspect, Suspects
 from services.registry.preflight.findings import MOST_SHOWN
 from shared.postgres import Connection, Row
 
-# $1 names a list that is still to be frozen, or $2 the circular whose recipients are. Each suspicion is one pass over the list;
-# its first rows come with the count of all. Titles are compared without spaces, invisible characters and the kind of digits.
+# $1 to $3 are what a list resolves to, in order, or $4 names the circular whose recipients are frozen. Each suspicion is one pass
+# over them; its first rows come with the count of all. Titles are compared without spaces, invisible characters and the kind of
+# digits. What is closed on the day $6 and still here has nobody who follows it, or several.
 SUSPECTS: Final = r"""
 WITH addressees AS MATERIALIZED (
-    SELECT position, title, agency_id FROM list_addressees WHERE list_id = $1
+    SELECT given.position, given.title, given.agency_id, given.succeeded_agency_id
+    FROM unnest($1::text[], $2::uuid[], $3::uuid[]) WITH ORDINALITY AS given (title, agency_id, succeeded_agency_id, position)
     UNION ALL
-    SELECT position, title, agency_id FROM recipients WHERE circular_id = $2
+    SELECT position, title, agency_id, succeeded_agency_id FROM recipients WHERE circular_id = $4
 ), compared AS MATERIALIZED (
     SELECT position, title, translate(replace(title, U&'\0E4D\0E32', U&'\0E33'), U&'๐๑๒๓๔๕๖๗๘๙ \200B\200C\200D\FEFF', '0123456789') AS same
     FROM addressees
@@ -29,10 +33,15 @@ WITH addressees AS MATERIALIZED (
     UNION ALL
     SELECT 'not_saraban', r.position, r.title, a.email
     FROM addressees r JOIN agencies a ON a.agency_id = r.agency_id
-    WHERE a.email IS NOT NULL AND NOT starts_with(lower(a.email), 'saraban') AND NOT a.kind = ANY ($3::text[])
+    WHERE a.email IS NOT NULL AND NOT starts_with(lower(a.email), 'saraban') AND NOT a.kind = ANY ($5::text[])
     UNION ALL
-    SELECT 'closed', r.position, r.title, a.code FROM addressees r JOIN agencies a ON a.agency_id = r.agency_id
-    WHERE a.valid_until <= (now() AT TIME ZONE 'Asia/Bangkok')::date
+    SELECT 'closed', r.position, r.title, concat_ws(', followed by ', a.code, (
+        SELECT string_agg(s.code, ' or ' ORDER BY s.code) FROM agencies s WHERE s.agency_id = ANY (a.successor_ids)
+    ))
+    FROM addressees r JOIN agencies a ON a.agency_id = r.agency_id WHERE a.valid_until <= $6
+    UNION ALL
+    SELECT 'succeeded', r.position, r.title, format('%s (%s) gets it in place of %s (%s)', a.name_th, a.code, p.name_th, p.code)
+    FROM addressees r JOIN agencies a ON a.agency_id = r.agency_id JOIN agencies p ON p.agency_id = r.succeeded_agency_id
     UNION ALL
     SELECT 'decomposed', position, title, '' FROM addressees WHERE strpos(title, U&'\0E4D\0E32') > 0
 ), ranked AS (
@@ -42,7 +51,7 @@ WITH addressees AS MATERIALIZED (
 )
 SELECT 'total' AS what, 0 AS position, '' AS title, '' AS detail, count(*) AS found FROM addressees
 UNION ALL
-SELECT what, position, title, detail, found FROM ranked WHERE nth <= $4
+SELECT what, position, title, detail, found FROM ranked WHERE nth <= $7
 ORDER BY what, position
 """
 
@@ -103,16 +112,27 @@ class RelayedLetter:
 
 
 async def addressee_facts(
-    connection: Connection, *, list_id: UUID | None, circular_id: UUID | None, kinds_without_saraban: Sequence[str]
+    connection: Connection, recipients: Sequence[Resolved] | UUID, *, kinds_without_saraban: Sequence[str], day: date
 ) -> AddresseeFacts:
-    """What is suspicious about the addressees of a list, or about the recipients of a circular."""
-    rows = await connection.fetch(SUSPECTS, list_id, circular_id, list(kinds_without_saraban), MOST_SHOWN)
+    """What is suspicious on `day` about what a list resolves to, or about the recipients of a circular."""
+    resolved, circular_id = ((), recipients) if isinstance(recipients, UUID) else (recipients, None)
+    rows = await connection.fetch(
+        SUSPECTS,
+        [one.title for one in resolved],
+        [one.agency_id for one in resolved],
+        [one.in_place_of for one in resolved],
+        circular_id,
+        list(kinds_without_saraban),
+        day,
+        MOST_SHOWN,
+    )
     return AddresseeFacts(
         total=next(row["found"] for row in rows if row["what"] == "total"),
         repeated=_suspects(rows, "repeated"),
         without_channel=_suspects(rows, "without_channel"),
         not_saraban=_suspects(rows, "not_saraban"),
         closed=_suspects(rows, "closed"),
+        succeeded=_suspects(rows, "succeeded"),
         decomposed=_suspects(rows, "decomposed"),
     )
 

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Final
 from uuid import UUID
 
+from services.registry.domain.resolution import Outcome, outcome
 from services.registry.domain.succession import Active, Life, Resolution, resolve
 from shared.postgres import Connection
 
@@ -22,6 +23,8 @@ WITH RECURSIVE reached (asked_id, agency_id, valid_from, valid_until, successor_
 SELECT asked_id, agency_id, valid_from, valid_until, successor_ids FROM reached
 """
 
+CLOSED: Final = "SELECT agency_id FROM agencies WHERE agency_id = ANY($1::uuid[]) AND valid_until <= $2"
+
 
 async def resolve_all(connection: Connection, agency_ids: Collection[UUID], day: date) -> dict[UUID, Resolution]:
     """Who takes letters to each of these agencies on `day`, in one statement. Raises LookupError for an unknown agency."""
@@ -33,3 +36,12 @@ async def resolve_all(connection: Connection, agency_ids: Collection[UUID], day:
         lives[row["agency_id"]] = Life(row["valid_from"], row["valid_until"], tuple(row["successor_ids"]))
     # A successor that is asked for too is in `lives` as well, and stands or not by its own days.
     return {agency_id: resolve(agency_id, day, lives) if agency_id in lives else Active(agency_id) for agency_id in wanted}
+
+
+async def elsewhere(connection: Connection, agency_ids: Collection[UUID], day: date) -> dict[UUID, Outcome]:
+    """What becomes of letters to those of these agencies that are closed on `day`; the others take their own."""
+    closed = [row["agency_id"] for row in await connection.fetch(CLOSED, agency_ids, day)]
+    if not closed:
+        return {}
+    resolutions = await resolve_all(connection, closed, day)
+    return {agency_id: found for agency_id, one in resolutions.items() if (found := outcome(one)) is not None}
