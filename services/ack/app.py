@@ -11,7 +11,8 @@ from services.ack.api import acknowledgments, annex, assets, circulars, correcti
 from services.ack.config import AckSettings
 from services.ack.consumers import event_handler
 from services.ack.pages.forms import FormSigner
-from services.ack.resources import Resources
+from services.ack.reminding import Sweeper
+from services.ack.resources import Resources, utc_now
 from shared import postgres, web
 from shared.access import TokenVerifier, keys_from_url
 from shared.broker import Consumer, Publisher
@@ -70,7 +71,7 @@ async def open_parts(settings: AckSettings) -> AsyncGenerator[Parts]:
             amqp_url,
             settings.broker_namespace,
             ACK_EVENTS,
-            event_handler(database, settings.link_key.get_secret_value()),
+            event_handler(database, settings.link_key.get_secret_value(), settings.deadline_rules),
             prefetch=settings.ack_prefetch,
         )
         relay = Relay(
@@ -87,7 +88,7 @@ async def open_parts(settings: AckSettings) -> AsyncGenerator[Parts]:
         probe = web.DatabaseProbe(database)
         yield Parts(
             app=create_app(resources_of(settings, database), verifier),
-            workers=(consumer, relay, Pruner(database)),
+            workers=(consumer, relay, Sweeper(database, utc_now, settings.ack_reminder_poll_interval), Pruner(database)),
             api_probes=(probe,),
             worker_probes=(probe, publisher, consumer),
         )

@@ -1,10 +1,24 @@
 """Settings of the acknowledgment service."""
 
-from typing import Annotated
+from datetime import date
+from typing import Annotated, Final, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_settings import NoDecode
 
+from services.ack.deadlines import Rules
+from shared.contracts.events import Speed
 from shared.settings import ServiceSettings
+from shared.thai.working_time import Calendar
+
+MOST_REMINDERS: Final = 20
+MOST_HOURS: Final = 2000
+
+
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 class AckSettings(ServiceSettings):
@@ -25,3 +39,44 @@ class AckSettings(ServiceSettings):
     ack_annex_max_rows: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=10_000, description="Longest list that is printed as a PDF; longer ones are given as CSV or JSON."
     )
+    ack_answer_hours: Annotated[tuple[float, float, float, float], NoDecode, BeforeValidator(_split)] = Field(
+        default=(16.0, 8.0, 4.0, 2.0),
+        description="Working hours within which a letter without a deadline should be answered: for ปกติ, ด่วน, ด่วนมาก and "
+        "ด่วนที่สุด, separated by commas; 0: no deadline.",
+    )
+    ack_reminders: Annotated[tuple[float, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=(-8.0, -2.0, 0.0, 8.0, 16.0),
+        description="When recipients that have not answered are reminded: working hours from the deadline, negative ones before it, "
+        "separated by commas; empty: never.",
+    )
+    ack_escalate_after: Annotated[float, Field(ge=0)] = Field(
+        default=16.0,
+        description="Working hours after the deadline from which a reminder goes to the agency above the one that has not answered.",
+    )
+    ack_closed_days: Annotated[frozenset[date], NoDecode, BeforeValidator(_split)] = Field(
+        default=frozenset(), description="Further days without work, by resolution of the cabinet say: 2026-12-07,2026-12-11."
+    )
+    ack_open_days: Annotated[frozenset[date], NoDecode, BeforeValidator(_split)] = Field(
+        default=frozenset(), description="Days of work although the calendar has them free, separated by commas."
+    )
+    ack_reminder_poll_interval: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=5.0, description="Seconds between two looks for reminders that are due."
+    )
+
+    @property
+    def deadline_rules(self) -> Rules:
+        """The settings of deadlines as the decisions take them."""
+        return Rules(
+            hours=dict(zip(Speed, self.ack_answer_hours, strict=True)),
+            reminders=self.ack_reminders,
+            escalate_after=self.ack_escalate_after,
+            calendar=Calendar(self.ack_closed_days, self.ack_open_days),
+        )
+
+    @model_validator(mode="after")
+    def _ladder_is_short(self) -> Self:
+        if len(self.ack_reminders) > MOST_REMINDERS or any(abs(hours) > MOST_HOURS for hours in self.ack_reminders):
+            raise ValueError(f"WIAN_ACK_REMINDERS names at most {MOST_REMINDERS} moments, each within {MOST_HOURS} working hours")
+        if any(not 0 <= hours <= MOST_HOURS for hours in self.ack_answer_hours):
+            raise ValueError(f"WIAN_ACK_ANSWER_HOURS are 0 to {MOST_HOURS} working hours")
+        return self

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from services.ack.deadlines import Rules, deadline_of, ladder
 from services.ack.facts import Bounced, HandedOver, Recalled, RecipientEvent, Relayed, Stopped, Undeliverable, new_event
 from services.ack.fold import fold
-from services.ack.store import agencies, circulars, decisions, events, paper_codes, recipients
+from services.ack.store import agencies, circulars, decisions, events, paper_codes, recipients, reminders
 from shared.broker import Handler
 from shared.codes import acknowledgment_code, code_digest
 from shared.contracts.events import (
@@ -33,8 +34,11 @@ DISPATCH: Final = "dispatch"
 REGISTRY: Final = "registry"
 
 
-def event_handler(database: Database, link_key: str) -> Handler:
-    """The handler of the queue `ack.events`; under `link_key` the codes on paper are made."""
+def event_handler(database: Database, link_key: str, rules: Rules) -> Handler:
+    """The handler of the queue `ack.events`; under `link_key` the codes on paper are made, by `rules` deadlines."""
+
+    async def expect(connection: Connection, event: CircularDispatched, meta: Meta) -> None:
+        await expect_recipients(connection, event, meta, rules)
 
     async def record_hand_overs(connection: Connection, event: DeliveriesHandedOver, meta: Meta) -> None:
         await record(connection, [_handed_over(item, meta.time) for item in event.items])
@@ -43,7 +47,7 @@ def event_handler(database: Database, link_key: str) -> Handler:
     routes = dict(
         [
             route(AgencySaved, save_agency),
-            route(CircularDispatched, expect_recipients),
+            route(CircularDispatched, expect),
             route(DeliveriesHandedOver, record_hand_overs),
             route(DeliveriesBounced, record_bounces),
             route(DeliveriesUndeliverable, record_failures),
@@ -61,13 +65,15 @@ async def save_agency(connection: Connection, event: AgencySaved, _meta: Meta) -
     await agencies.save(connection, event)
 
 
-async def expect_recipients(connection: Connection, event: CircularDispatched, meta: Meta) -> None:
+async def expect_recipients(connection: Connection, event: CircularDispatched, meta: Meta, rules: Rules) -> None:
     """Store a chunk's recipients, with whatever is known of them already, and roll a relay up to the circular before."""
     parent = event.relay_of_recipient_id
     if parent is not None:
         # Row locks come before the lock of early events, here as in `record`.
         await recipients.lock_many(connection, [parent])
-    await circulars.insert(connection, event)
+    deadline = deadline_of(event.deadline, event.letter.speed, event.dispatched_at, rules)
+    if await circulars.insert(connection, event, deadline) and deadline is not None:
+        await reminders.add(connection, event.circular_id, ladder(deadline[0], event.dispatched_at, rules))
     new = await recipients.insert_many(connection, event.circular_id, event.recipients)
     if new:
         await recipients.wait_for_early_events(connection)

@@ -24,6 +24,7 @@ from shared.contracts.events import (
     RecipientDisputed,
     RecipientRegistered,
     RecipientRejected,
+    RecipientsReminded,
     RecipientWithdrawn,
 )
 from shared.contracts.topology import Lane
@@ -61,6 +62,7 @@ class Consumers:
                 route(RecipientWithdrawn, self.answer_changed),
                 route(RecipientDisputed, self.answer_changed),
                 route(RecipientDisputeAnswered, self.answer_changed),
+                route(RecipientsReminded, self.reminded),
             )
         )
 
@@ -111,6 +113,10 @@ class Consumers:
         locked = await self._deliveries.lock_recipients(connection, [event.recipient_id])
         sender = next((delivery.sender_agency_id for delivery in locked), None)
         await feed.add(connection, [feed.of_change(event, sender)])
+
+    async def reminded(self, connection: Connection, event: RecipientsReminded, _meta: Meta) -> None:
+        """Tell whoever is reminded of letters that wait for an answer."""
+        await feed.add(connection, feed.of_reminders(event))
 
     async def _end_acknowledged(self, connection: Connection, acknowledged: dict[UUID, datetime]) -> list[Locked]:
         locked = await self._deliveries.lock_recipients(connection, list(acknowledged))

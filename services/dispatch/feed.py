@@ -34,6 +34,7 @@ class EventType(StrEnum):
     SUPERSEDED = "wian.letter.superseded.v1"
     ERRATUM = "wian.letter.erratum.v1"
     DISPUTED = "wian.letter.disputed.v1"
+    REMINDED = "wian.letter.reminded.v1"
 
     @property
     def kind(self) -> str:
@@ -99,11 +100,16 @@ CATALOGUE: Final = (
         Scope.DELIVERIES_READ,
         "The sender doubts the receive number that you gave; `dispute` says why. Correct it, or reply that it stands.",
     ),
+    FeedType(
+        EventType.REMINDED,
+        Scope.DELIVERIES_READ,
+        "A letter to you, or to an agency under you, waits for an answer; `reminder` says by when, and whether that is over.",
+    ),
 )
 
 # Told to each recipient, and not to the sender.
 TO_RECIPIENTS: Final = frozenset(
-    {EventType.ARRIVED, EventType.RECALLED, EventType.SUPERSEDED, EventType.ERRATUM, EventType.DISPUTED}
+    {EventType.ARRIVED, EventType.RECALLED, EventType.SUPERSEDED, EventType.ERRATUM, EventType.DISPUTED, EventType.REMINDED}
 )
 
 OF_KIND: Final[Mapping[str, EventType]] = {event.kind: event for event in EventType}

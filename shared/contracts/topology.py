@@ -19,6 +19,7 @@ from shared.contracts.events import (
     RecipientDisputed,
     RecipientRegistered,
     RecipientRejected,
+    RecipientsReminded,
     RecipientWithdrawn,
 )
 
@@ -79,7 +80,15 @@ QUEUES: Final[tuple[Queue, ...]] = (
     Queue(
         DISPATCH_EVENTS,
         Exchange.EVENTS,
-        (AgencySaved.TYPE, CircularDispatched.TYPE, *AFTERWARDS, *ANSWERS, RecipientDisputed.TYPE, RecipientDisputeAnswered.TYPE),
+        (
+            AgencySaved.TYPE,
+            CircularDispatched.TYPE,
+            *AFTERWARDS,
+            *ANSWERS,
+            RecipientDisputed.TYPE,
+            RecipientDisputeAnswered.TYPE,
+            RecipientsReminded.TYPE,
+        ),
     ),
     Queue(
         ACK_EVENTS,

@@ -58,6 +58,7 @@ async def test_the_figures_add_up(ack: OpenAck) -> None:
         "date": "2026-11-16",
         "subject": sent.letter.subject,
         "state": "open",
+        "deadline_by": "letter",
         "deadline": "2026-11-23T05:30:00Z",
         "recipients": 9,
         "matrix": {

@@ -218,7 +218,7 @@ class OpenAck:
     async def deliver(self, message: Incoming) -> Verdict:
         """One delivery of a message."""
         link_key = self.resources.settings.link_key.get_secret_value()
-        return await event_handler(self.resources.database, link_key)(message)
+        return await event_handler(self.resources.database, link_key, self.resources.settings.deadline_rules)(message)
 
     def headers(self, agency_id: UUID, *scopes: str) -> dict[str, str]:
         """A token of the agency; without `scopes` it may acknowledge and follow circulars."""

@@ -14,10 +14,10 @@ from services.registry.intake.reader import read_paper
 from services.registry.intake.reading import examine_paper
 from services.registry.preflight import findings
 from services.registry.preflight.checks import examine
-from services.registry.preflight.deadlines import free_day
 from services.registry.preflight.facts import AddresseeFacts, Heading, LetterFacts, Rules, Suspect, Suspects
 from services.registry.preflight.findings import CATALOGUE, MOST_SHOWN, Severity
 from shared.contracts.events import Secrecy, Speed
+from shared.thai.working_time import free_day
 
 SEED = (Path(__file__).parents[2] / "examples" / "samut-sakhon-2560" / "letter.txt").read_text(encoding="utf-8")
 NOW = datetime(2026, 11, 23, 2, tzinfo=UTC)  # a Monday in Bangkok

@@ -4,15 +4,25 @@ from collections import Counter
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Path
+from fastapi import APIRouter, Body, Path, Query, Request, Response
 
 from services.ack.acknowledging import Asked, Caller, acknowledge, acknowledge_many
-from services.ack.api.bodies import AcknowledgmentIn, AcknowledgmentOut, BulkIn, BulkItemOut, BulkOut, OwnRecipientOut
+from services.ack.api.bodies import (
+    AcknowledgmentIn,
+    AcknowledgmentOut,
+    BulkIn,
+    BulkItemOut,
+    BulkOut,
+    OwnRecipientOut,
+    WaitingOut,
+    WaitingPage,
+)
 from services.ack.api.dependencies import Ack, Acknowledger, RecipientReader, read_link
 from services.ack.facts import Door
 from services.ack.store import circulars, recipients
 from shared import problems as common
 from shared.links import Purpose
+from shared.pages import link_next
 from shared.problems import ProblemError
 
 router = APIRouter(tags=["acknowledgments"])
@@ -59,6 +69,27 @@ async def acknowledge_in_bulk(body: BulkIn, caller: Acknowledger, ack: Ack) -> B
         results += [BulkItemOut.of(one.recipient_id, result) for one, result in zip(group, recorded, strict=True)]
     counts = Counter(result.status for result in results)
     return BulkOut(recorded=counts[201], repeated=counts[200], refused=len(results) - counts[201] - counts[200], items=results)
+
+
+@router.get("/v1/recipients", summary="List the letters that your agency has not answered")
+async def list_unanswered(
+    caller: RecipientReader,
+    ack: Ack,
+    request: Request,
+    response: Response,
+    after: Annotated[UUID | None, Query(description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="Most letters of the page.")] = 50,
+) -> WaitingPage:
+    """Neither registered, rejected nor recalled; each with its deadline."""
+    agency_id = caller.agency()
+    async with ack.database.connection() as connection:
+        found = await recipients.unanswered_by(connection, agency_id, after=after or UUID(int=0), limit=limit + 1)
+        letters = {one.circular_id: await circulars.get(connection, one.circular_id) for one in found[:limit]}
+    following = str(found[limit - 1].recipient_id) if len(found) > limit else None
+    if following is not None:
+        link_next(request, response, following)
+    now = ack.now()
+    return WaitingPage(items=[WaitingOut.waiting(one, letters[one.circular_id], now) for one in found[:limit]], next=following)
 
 
 @router.get("/v1/recipients/{recipient_id}", summary="Read what is recorded of a letter that your agency received")

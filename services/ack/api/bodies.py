@@ -8,13 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from services.ack.acknowledging import Recorded
 from services.ack.corrections import CorrectionDraft, DisputeDraft, DisputeReplyDraft, WithdrawalDraft
+from services.ack.deadlines import DeadlineBy
 from services.ack.decide import AttestationDraft, Draft, Notice, RegistrationDraft, RejectionDraft
 from services.ack.facts import Door, Level, Medium, Registration, Rejection, RejectionReason
 from services.ack.fold import Entry, State
 from services.ack.store.circulars import Circular, Counts
 from services.ack.store.recipients import Recipient
 from services.ack.view import Matrix, Progress
-from shared.contracts.events import Role
+from shared.contracts.events import Role, Speed
 from shared.ids import new_id
 from shared.problems import ProblemError
 
@@ -505,6 +506,46 @@ class OwnRecipientOut(RecipientOut, DecidedOut):
         return cls(**dict(row), circular_id=recipient.circular_id, deadline=deadline, **_decided(circular))
 
 
+class WaitingLetterOut(BaseModel):
+    """The letter that waits for an answer; of a secret one the subject is empty."""
+
+    letter_id: UUID
+    number: str
+    date: date
+    subject: str
+    sender_name_th: str
+    speed: Speed
+
+
+class WaitingOut(OwnRecipientOut):
+    """A letter that the caller's agency has not answered."""
+
+    letter: WaitingLetterOut | None
+
+    @classmethod
+    def waiting(cls, recipient: Recipient, circular: Circular | None, now: datetime) -> Self:
+        """The row with its letter."""
+        letter = None
+        if circular is not None:
+            told = circular.letter
+            letter = WaitingLetterOut(
+                letter_id=told.letter_id,
+                number=told.number,
+                date=told.date,
+                subject=told.subject,
+                sender_name_th=circular.sender_name_th,
+                speed=told.speed,
+            )
+        return cls(**dict(OwnRecipientOut.own(recipient, circular, now)), letter=letter)
+
+
+class WaitingPage(BaseModel):
+    """A part of the list; `next` is null on the last page."""
+
+    items: list[WaitingOut]
+    next: str | None = Field(description="Give it as `after` to read on.")
+
+
 class RelayOut(BaseModel):
     """How many recipients must pass the letter on, how many have, and to how many."""
 
@@ -523,6 +564,9 @@ class CircularOut(DecidedOut):
     subject: str
     state: Progress
     deadline: datetime | None
+    deadline_by: DeadlineBy | None = Field(
+        description="`letter`: the sender set it; `speed`: it follows from the class of speed."
+    )
     recipients: int
     matrix: dict[State, int] = Field(description="Recipients by state; they add up to `recipients`.")
     handed_over_total: int = Field(description="Ever handed over, with those that have answered since.")
@@ -547,6 +591,7 @@ class CircularOut(DecidedOut):
             subject=circular.letter.subject,
             state=matrix.progress,
             deadline=circular.deadline,
+            deadline_by=circular.deadline_by,
             recipients=matrix.recipients,
             matrix=matrix.by_state,
             handed_over_total=matrix.handed_over_total,

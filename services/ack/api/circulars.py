@@ -10,6 +10,7 @@ from services.ack.api.bodies import CircularOut, RecipientOut, RecipientPage, Tr
 from services.ack.api.dependencies import Ack, CircularReader, sent_by
 from services.ack.fold import State
 from services.ack.store import circulars, recipients
+from services.ack.store.recipients import Show
 from services.ack.view import matrix_of
 from shared.links import Purpose
 from shared.pages import link_next
@@ -37,18 +38,25 @@ async def list_recipients(
     request: Request,
     response: Response,
     state: State | None = None,
+    show: Annotated[
+        Show | None, Query(description="`missing`, `late` (by the deadline) or `disputed`; not with `state`.")
+    ] = None,
     after: After = None,
     limit: Limit = 100,
 ) -> RecipientPage:
-    """In the order of the distribution list, all or those in one state."""
-    behind = int(after or 0)
+    """In the order of the distribution list: all, those in one state, or those that somebody must look after."""
+    behind, now = int(after or 0), ack.now()
     async with ack.database.connection() as connection:
         circular = await sent_by(connection, circular_id, caller)
-        found = await recipients.page(connection, circular_id, after=behind, limit=limit + 1, state=state)
+        if show is None:
+            found = await recipients.page(connection, circular_id, after=behind, limit=limit + 1, state=state)
+        else:
+            found = await recipients.shown(
+                connection, circular_id, show, after=behind, limit=limit + 1, deadline=circular.deadline, now=now
+            )
     following = str(found[limit - 1].position) if len(found) > limit else None
     if following is not None:
         link_next(request, response, following)
-    now = ack.now()
     return RecipientPage(items=[RecipientOut.of(row, circular.deadline, now) for row in found[:limit]], next=following)
 
 

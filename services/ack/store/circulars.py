@@ -5,19 +5,20 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from services.ack.deadlines import DeadlineBy
 from services.ack.fold import State
 from shared.contracts.events import CircularDispatched, LetterSummary
 from shared.postgres import Connection, Row
 
 INSERT: Final = """
 INSERT INTO circulars (circular_id, sender_agency_id, sender_name_th, sender_name_en, letter, dispatched_at, deadline,
-    recipient_count, relay_of_recipient_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (circular_id) DO NOTHING
+    recipient_count, relay_of_recipient_id, deadline_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (circular_id) DO NOTHING RETURNING circular_id
 """
 
 GET: Final = """
 SELECT c.circular_id, c.sender_agency_id, c.sender_name_th, c.sender_name_en, c.letter, c.dispatched_at, c.deadline,
-    c.recipient_count, s.successor_circular_id, s.successor_letter_id, s.successor_number, s.fields AS successor_fields,
+    c.deadline_by, c.recipient_count, s.successor_circular_id, s.successor_letter_id, s.successor_number, s.fields AS successor_fields,
     s.superseded_at, (
         SELECT jsonb_agg(jsonb_build_object('number', e.number, 'text', e.text, 'fields', e.fields, 'issued_at', e.issued_at)
             ORDER BY e.number)
@@ -67,6 +68,7 @@ class Circular:
     dispatched_at: datetime
     deadline: datetime | None
     recipient_count: int
+    deadline_by: DeadlineBy | None = None
     successor: Successor | None = None
     errata: tuple[Erratum, ...] = ()
 
@@ -83,9 +85,9 @@ class Counts:
     onward_recipients: int
 
 
-async def insert(connection: Connection, event: CircularDispatched) -> None:
-    """Store the circular that a chunk tells of, unless another chunk has."""
-    await connection.execute(
+async def insert(connection: Connection, event: CircularDispatched, deadline: tuple[datetime, DeadlineBy] | None) -> bool:
+    """Store the circular that a chunk tells of; False when another chunk has."""
+    stored = await connection.fetchval(
         INSERT,
         event.circular_id,
         event.sender_agency_id,
@@ -93,10 +95,12 @@ async def insert(connection: Connection, event: CircularDispatched) -> None:
         event.sender_name_en,
         event.letter.model_dump(mode="json"),
         event.dispatched_at,
-        event.deadline,
+        None if deadline is None else deadline[0],
         event.recipient_count,
         event.relay_of_recipient_id,
+        None if deadline is None else deadline[1].value,
     )
+    return stored is not None
 
 
 async def get(connection: Connection, circular_id: UUID) -> Circular | None:
@@ -113,6 +117,7 @@ async def get(connection: Connection, circular_id: UUID) -> Circular | None:
         row["dispatched_at"],
         row["deadline"],
         row["recipient_count"],
+        None if row["deadline_by"] is None else DeadlineBy(row["deadline_by"]),
         _successor(row),
         tuple(
             Erratum(one["number"], one["text"], tuple(one["fields"]), datetime.fromisoformat(one["issued_at"]))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
@@ -92,6 +93,37 @@ PAGE: Final = f"""
 SELECT {_COLUMNS} {_FROM}
 WHERE r.circular_id = $1 AND r.position > $2 AND ($3::text IS NULL OR r.state = $3) ORDER BY r.position LIMIT $4
 """
+
+MISSING: Final = f"""
+SELECT {_COLUMNS} {_FROM}
+WHERE r.circular_id = $1 AND r.position > $2 AND r.state NOT IN ('registered', 'rejected', 'recalled')
+ORDER BY r.position LIMIT $3
+"""
+
+LATE: Final = f"""
+SELECT {_COLUMNS} {_FROM}
+WHERE r.circular_id = $1 AND r.position > $2 AND r.state <> 'recalled' AND coalesce(r.recorded_at, $5) > $4
+ORDER BY r.position LIMIT $3
+"""
+
+DISPUTED: Final = f"""
+SELECT {_COLUMNS} {_FROM}
+WHERE r.circular_id = $1 AND r.position > $2 AND r.dispute_text IS NOT NULL ORDER BY r.position LIMIT $3
+"""
+
+UNANSWERED_BY: Final = f"""
+SELECT {_COLUMNS} {_FROM}
+WHERE r.agency_id = $1 AND r.recipient_id > $2 AND r.state NOT IN ('registered', 'rejected', 'recalled')
+ORDER BY r.recipient_id LIMIT $3
+"""
+
+
+class Show(StrEnum):
+    """Which recipients a sender wants to see."""
+
+    MISSING = "missing"  # neither registered, rejected nor recalled
+    LATE = "late"  # answered after the deadline, or still to answer after it
+    DISPUTED = "disputed"  # whose number the sender doubts
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +258,27 @@ async def page(
     """Recipients of a circular in list order, behind position `after`."""
     rows = await connection.fetch(PAGE, circular_id, after, None if state is None else state.value, limit)
     return [_recipient(row) for row in rows]
+
+
+async def shown(
+    connection: Connection, circular_id: UUID, show: Show, *, after: int, limit: int, deadline: datetime | None, now: datetime
+) -> list[Recipient]:
+    """Of the circular's recipients those that the sender wants to see, in list order, behind position `after`."""
+    match show:
+        case Show.MISSING:
+            rows = await connection.fetch(MISSING, circular_id, after, limit)
+        case Show.DISPUTED:
+            rows = await connection.fetch(DISPUTED, circular_id, after, limit)
+        case Show.LATE if deadline is None:
+            rows = []
+        case Show.LATE:
+            rows = await connection.fetch(LATE, circular_id, after, limit, deadline, now)
+    return [_recipient(row) for row in rows]
+
+
+async def unanswered_by(connection: Connection, agency_id: UUID, *, after: UUID, limit: int) -> list[Recipient]:
+    """Letters that the agency has not answered, in the order of their identifiers."""
+    return [_recipient(row) for row in await connection.fetch(UNANSWERED_BY, agency_id, after, limit)]
 
 
 def _summary(recipient_id: UUID, state: RecipientState) -> dict[str, Any]:

@@ -78,6 +78,15 @@ class DisputeOut(BaseModel):
     text: str
 
 
+class ReminderOut(BaseModel):
+    """By when the letter is to be answered, and whether that is over; `escalation`: the agency above is told."""
+
+    deadline: datetime
+    overdue: bool
+    escalation: bool
+    rung: int
+
+
 class RecallOut(BaseModel):
     """Why a letter was taken back; empty when the letter is secret."""
 
@@ -130,6 +139,7 @@ class EventData(BaseModel):
     dispute: DisputeOut | None = Field(
         default=None, description="`wian.letter.disputed.v1`, `wian.recipient.dispute_answered.v1`"
     )
+    reminder: ReminderOut | None = Field(default=None, description="`wian.letter.reminded.v1`")
     recall: RecallOut | None = Field(default=None, description="`wian.letter.recalled.v1`, `wian.circular.recall_ordered.v1`")
     successor: SuccessorOut | None = Field(
         default=None, description="`wian.letter.superseded.v1`, `wian.circular.replaced.v1`: the new letter and what changed."
@@ -233,6 +243,8 @@ def _show(told: Told, circular: CircularContent, recipients: Mapping[UUID, FeedR
             data.registration = RegistrationOut.model_validate(told.data)
         case EventType.REJECTED:
             data.rejection = RejectionOut.model_validate(told.data)
+        case EventType.REMINDED:
+            data.reminder = ReminderOut.model_validate(told.data)
         case EventType.WITHDRAWN:
             data.withdrawal = WithdrawalOut.model_validate(told.data)
         case EventType.DISPUTED | EventType.DISPUTE_ANSWERED:

@@ -6,6 +6,6 @@ ALTER TABLE feed_events ADD CONSTRAINT feed_events_kind_known CHECK (
     kind IN (
         'dispatched', 'handed_over', 'bounced', 'undeliverable', 'registered', 'rejected', 'arrived', 'stopped',
         'recall_ordered', 'replaced', 'corrected', 'recalled', 'superseded', 'erratum', 'withdrawn', 'disputed',
-        'dispute_answered'
+        'dispute_answered', 'reminded'
     )
 ) NOT VALID;

@@ -21,6 +21,7 @@ from shared.contracts.events import (
     RecipientDisputed,
     RecipientRegistered,
     RecipientRejected,
+    RecipientsReminded,
     RecipientWithdrawn,
 )
 from shared.postgres import Connection
@@ -199,6 +200,15 @@ def of_change(event: RecipientWithdrawn | RecipientDisputed | RecipientDisputeAn
             kind, reader, kept = EventType.DISPUTE_ANSWERED, sender_agency_id, {"dispute_id", "text"}
     data = event.model_dump(mode="json", include=kept)
     return Entry(kind, reader, event.circular_id, event.recipient_id, event.recorded_at, data=data)
+
+
+def of_reminders(event: RecipientsReminded) -> list[Entry]:
+    """What a rung of the ladder tells whoever is reminded."""
+    data = event.model_dump(mode="json", include={"deadline", "overdue", "escalation", "rung"})
+    return [
+        Entry(EventType.REMINDED, one.told_agency_id, event.circular_id, one.recipient_id, event.due_at, data=data)
+        for one in event.recipients
+    ]
 
 
 def of_transition(transition: Transition, sender_agency_id: UUID, circular_id: UUID, recipient_id: UUID) -> Entry | None:

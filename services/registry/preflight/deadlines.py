@@ -1,18 +1,13 @@
 """The deadline: over, on a day without work, or too near for the letter's class of speed."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
-from functools import cache
-from typing import Final
-
-import holidays
+from datetime import timedelta
 
 from services.registry.preflight import findings as kinds
 from services.registry.preflight.facts import LetterFacts, Rules
 from services.registry.preflight.findings import Finding
 from shared.thai.dates import bangkok_date, clock, long_date
-
-_SATURDAY: Final = 5
+from shared.thai.working_time import free_day
 
 
 def check(facts: LetterFacts, rules: Rules) -> Iterator[Finding]:
@@ -32,16 +27,3 @@ def check(facts: LetterFacts, rules: Rules) -> Iterator[Finding]:
     reason = free_day(day)
     if reason is not None:
         yield Finding(kinds.DEADLINE_NOT_WORKING_DAY, "/deadline", f"{long_date(day)}: {reason}")
-
-
-def free_day(day: date) -> str | None:
-    """Why nobody works on that day in Thailand: a public holiday's name, or the weekend; None for a working day."""
-    name = _thai_holidays(day.year).get(day)
-    if name is not None:
-        return name
-    return ("วันเสาร์" if day.weekday() == _SATURDAY else "วันอาทิตย์") if day.weekday() >= _SATURDAY else None
-
-
-@cache
-def _thai_holidays(year: int) -> dict[date, str]:
-    return dict(holidays.country_holidays("TH", years=year, language="th").items())
