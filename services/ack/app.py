@@ -1,18 +1,23 @@
 """Wires the acknowledgment service together."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
 from fastapi import FastAPI
 
+from services.ack.acknowledging import under_way
 from services.ack.api import acknowledgments, annex, assets, circulars, corrections, entrance, pages, tracking
 from services.ack.config import AckSettings
 from services.ack.consumers import event_handler
+from services.ack.live import LivePages
 from services.ack.pages.forms import FormSigner
 from services.ack.reminding import Sweeper
 from services.ack.resources import Resources, utc_now
+from services.ack.store import circulars as circulars_of
+from services.ack.tracking import document, read_tracking
 from shared import postgres, web
 from shared.access import TokenVerifier, keys_from_url
 from shared.broker import Consumer, Publisher
@@ -33,6 +38,7 @@ PUBLIC_ROUTES: Final = (
     "/a/{link}",
     "/t/{link}",
     "/t/{link}/state",
+    "/t/{link}/live",
     "/t/{link}/annex.{form}",
     "/assets/{name}",
 )
@@ -54,7 +60,19 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
 def resources_of(settings: AckSettings, database: postgres.Database) -> Resources:
     """What the routes work with, on an open database."""
     key = settings.link_key.get_secret_value()
-    return Resources(settings, database, LinkSigner(key), FormSigner(key, max_age=settings.ack_form_hours * 3600))
+    forms = FormSigner(key, max_age=settings.ack_form_hours * 3600)
+    return Resources(settings, database, LinkSigner(key), forms, _live_pages(settings, database))
+
+
+def _live_pages(settings: AckSettings, database: postgres.Database) -> LivePages:
+    async def load(circular_id: UUID, after: int) -> Mapping[str, Any]:
+        async with database.connection() as connection:
+            circular = await circulars_of.get(connection, circular_id)
+        if circular is None:
+            raise under_way()
+        return document(await read_tracking(database, settings.ack_tracking_rows, circular, after, utc_now()))
+
+    return LivePages(load, settings.ack_live_pages)
 
 
 @asynccontextmanager

@@ -36,6 +36,9 @@ class AckSettings(ServiceSettings):
     ack_tracking_rows: Annotated[int, Field(ge=10, le=2000)] = Field(
         default=500, description="Most recipients on one sheet of the tracking page."
     )
+    ack_live_pages: Annotated[int, Field(ge=1, le=50_000)] = Field(
+        default=5000, description="Most tracking pages that one process keeps up to date by server-sent events."
+    )
     ack_annex_max_rows: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=10_000, description="Longest list that is printed as a PDF; longer ones are given as CSV or JSON."
     )

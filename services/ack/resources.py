@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from services.ack.config import AckSettings
+from services.ack.live import LivePages
 from services.ack.pages.forms import FormSigner
 from shared.links import LinkSigner
 from shared.postgres import Database
@@ -24,6 +25,7 @@ class Resources:
     database: Database
     links: LinkSigner
     forms: FormSigner
+    live: LivePages
     now: Callable[[], datetime] = utc_now
     # A long annex takes a core for seconds: one at a time leaves the other requests theirs.
     printing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))

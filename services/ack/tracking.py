@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Final
 
 from services.ack import wording
+from services.ack.store import circulars, recipients
 from services.ack.store.circulars import Circular, Counts
 from services.ack.store.recipients import Recipient
 from services.ack.view import Matrix, Progress, matrix_of
 from services.ack.wording import Words
+from shared.postgres import Database
 from shared.thai.digits import to_thai
 
 PROGRESS_WORDS: Final = {
@@ -53,6 +55,14 @@ class Tracking:
     figures: tuple[Figure, ...]
     relay: str
     lines: tuple[Line, ...]
+
+
+async def read_tracking(database: Database, rows: int, circular: Circular, after: int, now: datetime) -> Tracking:
+    """The circular and at most `rows` of its recipients behind position `after`, in words."""
+    async with database.connection() as connection:
+        counts = await circulars.counts(connection, circular.circular_id)
+        found = await recipients.page(connection, circular.circular_id, after=after, limit=rows)
+    return tracking_of(circular, counts, found, now)
 
 
 def tracking_of(circular: Circular, counts: Counts, rows: list[Recipient], now: datetime) -> Tracking:

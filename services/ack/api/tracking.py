@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import HTMLResponse, StreamingResponse
 
 from services.ack.acknowledging import under_way
 from services.ack.annex import Form, annex_response
@@ -14,9 +16,9 @@ from services.ack.api.dependencies import Ack, read_link
 from services.ack.api.pages import trouble
 from services.ack.pages import render
 from services.ack.resources import Resources
-from services.ack.store import circulars, recipients
+from services.ack.store import circulars
 from services.ack.store.circulars import Circular
-from services.ack.tracking import Tracking, document, tracking_of
+from services.ack.tracking import Tracking, document, read_tracking
 from services.ack.wording import WITHHELD_SUBJECT
 from shared.contracts.events import Secrecy
 from shared.links import Purpose
@@ -61,6 +63,35 @@ async def read_state(link: Link, request: Request, ack: Ack, after: After = 0) -
     return Response(body, 200, headers, media_type="application/json")
 
 
+@router.get(
+    "/t/{link}/live",
+    summary="Follow what the tracking page shows",
+    response_class=StreamingResponse,
+    responses={200: {"description": "Server-sent events `state`.", "content": {"text/event-stream": {}}}},
+)
+async def follow_state(
+    link: Link,
+    request: Request,
+    ack: Ack,
+    after: After = 0,
+    last_event_id: Annotated[str, Header(description="`id` of the last event that the page has.")] = "",
+) -> StreamingResponse:
+    """First the whole state, unless the page has it, then with each change the figures and the rows that have changed."""
+    circular = await _circular(ack, read_link(ack, Purpose.TRACK, link))
+    frames = ack.live.stream(circular.circular_id, after, last_event_id, request.state.stopping)
+    # The first frame is asked for here, so that a page that is one too many gets its answer instead of a broken stream.
+    first = await anext(frames, b"")
+    headers = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_from(first, frames), media_type="text/event-stream", headers=headers)
+
+
+async def _from(first: bytes, frames: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    async with aclosing(frames):
+        yield first
+        async for frame in frames:
+            yield frame
+
+
 @router.get("/t/{link}/annex.{form}", summary="Take the filled annex with the tracking link", response_class=Response)
 async def read_annex_with_link(link: Link, form: Form, ack: Ack) -> Response:
     """The same as with a token."""
@@ -77,7 +108,4 @@ async def _circular(ack: Resources, circular_id: UUID) -> Circular:
 
 async def _tracked(ack: Resources, link: str, after: int) -> tuple[Circular, Tracking]:
     circular = await _circular(ack, read_link(ack, Purpose.TRACK, link))
-    async with ack.database.connection() as connection:
-        counts = await circulars.counts(connection, circular.circular_id)
-        rows = await recipients.page(connection, circular.circular_id, after=after, limit=ack.settings.ack_tracking_rows)
-    return circular, tracking_of(circular, counts, rows, ack.now())
+    return circular, await read_tracking(ack.database, ack.settings.ack_tracking_rows, circular, after, ack.now())

@@ -1,4 +1,4 @@
-// Keeps the tracking page up to date: asks for its state, and writes what has changed as text.
+// Keeps the tracking page up to date: follows its state, or asks for it where it cannot, and writes what has changed as text.
 "use strict";
 (() => {
   const sheet = document.getElementById("tracking");
@@ -71,5 +71,17 @@
     window.setTimeout(turn, wait);
   };
 
-  window.setTimeout(turn, every);
+  const ask = () => window.setTimeout(turn, every);
+
+  const follow = () => {
+    const stream = new EventSource(sheet.dataset.live);
+    stream.addEventListener("state", (event) => show(JSON.parse(event.data)));
+    // The browser comes back by itself after a break; what it is refused, it does not try again.
+    stream.addEventListener("error", () => {
+      if (stream.readyState === EventSource.CLOSED) ask();
+    });
+  };
+
+  if ("EventSource" in window) follow();
+  else ask();
 })();
