@@ -52,18 +52,26 @@ _failed = _meter.create_counter(
 )
 
 
-async def add(connection: Connection, source: str, events: Sequence[Event]) -> None:
-    """Write `events` to the outbox of service `source`, in the caller's transaction and under the running trace."""
+async def add(
+    connection: Connection, source: str, events: Sequence[Event], traceparents: Sequence[str | None] | None = None
+) -> None:
+    """Write `events` to the outbox of service `source`, in the caller's transaction.
+
+    They go under the running trace, or each under its own of `traceparents` when several requests share the transaction.
+    """
     if not events:
         return
-    traceparent = current_traceparent()
-    envelopes = [Envelope(source=f"wian/{source}", type=event.TYPE, traceparent=traceparent, data=None) for event in events]
+    traces = traceparents or [current_traceparent()] * len(events)
+    envelopes = [
+        Envelope(source=f"wian/{source}", type=event.TYPE, traceparent=trace, data=None)
+        for event, trace in zip(events, traces, strict=True)
+    ]
     await connection.execute(
         ADD,
         [envelope.id for envelope in envelopes],
         [envelope.type for envelope in envelopes],
         [_body(envelope, event) for envelope, event in zip(envelopes, events, strict=True)],
-        [traceparent] * len(envelopes),
+        traces,
     )
 
 

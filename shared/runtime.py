@@ -100,8 +100,19 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     # What was imported stays; the collector need not look at it again, nor after each 700 of the objects that requests leave.
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD, 20, 20)
+    allow_open_files()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main)
+
+
+def allow_open_files() -> None:
+    """Raise the number of open files to what the system lets this process have: each waiting page is a socket."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -41,7 +41,9 @@ from shared.contracts.events import (
 )
 from shared.postgres import Connection, Database
 from shared.problems import ProblemError
+from shared.telemetry import current_traceparent
 from shared.thai.dates import short_date
+from shared.together import Together
 
 log = structlog.stdlib.get_logger(__name__)
 _meter = metrics.get_meter("wian.ack")
@@ -72,10 +74,13 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked to be recorded of a recipient."""
+    """What is asked to be recorded of a recipient, by whom and when; `traceparent` is that of the request."""
 
     recipient_id: UUID
     draft: Draft
+    caller: Caller
+    now: datetime
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ class _Change:
     state: RecipientState
     log: list[RecipientEvent] | None
     added: list[RecipientEvent]
+    traceparent: str | None = None
 
     def add(self, fact: Fact, caller: Caller, now: datetime) -> None:
         event = new_event(self.target.recipient_id, fact, occurred_at=now, recorded_at=now, actor=caller.actor, door=caller.door)
@@ -112,24 +118,26 @@ def under_way() -> ProblemError:
     return ProblemError(common.UNAVAILABLE, "the news of this letter is still under way", retry_after=NEWS_RETRY_AFTER)
 
 
-async def acknowledge(database: Database, recipient_id: UUID, draft: Draft, caller: Caller, *, now: datetime) -> Recorded:
-    """Record `draft` for the recipient and return what is recorded; the same draft again changes nothing.
+class Recorder:
+    """Records answers; those that come at the same moment share a transaction."""
 
-    Raises ProblemError: of the first wrong field, `acknowledgment_conflict`, or that the recipient is not known.
-    """
-    async with database.transaction() as connection:
-        (result,) = await _acknowledge(connection, [Asked(recipient_id, draft)], caller, now)
-    if isinstance(result, ProblemError):
-        raise result
-    return result
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._groups = Together(self.acknowledge_many)
 
+    async def acknowledge(self, recipient_id: UUID, draft: Draft, caller: Caller, *, now: datetime) -> Recorded:
+        """Record `draft` for the recipient and return what is recorded; the same draft again changes nothing.
 
-async def acknowledge_many(
-    database: Database, asked: Sequence[Asked], caller: Caller, *, now: datetime
-) -> list[Recorded | ProblemError]:
-    """The same for many recipients in one transaction: what is recorded of each, or why nothing was."""
-    async with database.transaction() as connection:
-        return await _acknowledge(connection, asked, caller, now)
+        Raises ProblemError: of the first wrong field, `acknowledgment_conflict`, or that the recipient is not known.
+        """
+        recorded = await self._groups.ask(Asked(recipient_id, draft, caller, now, current_traceparent()))
+        log.info("acknowledged", recipient_id=str(recipient_id), door=caller.door, new=recorded.new)
+        return recorded
+
+    async def acknowledge_many(self, asked: Sequence[Asked]) -> list[Recorded | ProblemError]:
+        """The same for many in one transaction: what is recorded of each, or why nothing was."""
+        async with self._database.transaction() as connection:
+            return await _acknowledge(connection, asked)
 
 
 async def change_answer(database: Database, recipient_id: UUID, change: Change, caller: Caller, *, now: datetime) -> Recorded:
@@ -155,18 +163,17 @@ async def change_answer(database: Database, recipient_id: UUID, change: Change, 
     return Recorded(recipient_id, target.circular_id, found.state, bool(found.added))
 
 
-async def _acknowledge(
-    connection: Connection, asked: Sequence[Asked], caller: Caller, now: datetime
-) -> list[Recorded | ProblemError]:
+async def _acknowledge(connection: Connection, asked: Sequence[Asked]) -> list[Recorded | ProblemError]:
     locked = await recipients.lock_to_answer(connection, sorted({one.recipient_id for one in asked}))
     changes = await _opened(connection, locked)
-    results = [_decided(changes.get(one.recipient_id), one, caller, now) for one in asked]
+    results = [_decided(changes.get(one.recipient_id), one) for one in asked]
     added = [event for change in changes.values() for event in change.added]
     if added:
         await events.append(connection, added)
         changed = {recipient_id: change.state for recipient_id, change in changes.items() if change.added}
         await recipients.write_answers(connection, changed)
-        await outbox.add(connection, "ack", [told for change in changes.values() for told in _told(change)])
+        told = [(event, change.traceparent) for change in changes.values() for event in _told(change)]
+        await outbox.add(connection, "ack", [event for event, _ in told], [trace for _, trace in told])
     return results
 
 
@@ -185,7 +192,8 @@ async def _opened(connection: Connection, locked: Mapping[UUID, Locked]) -> dict
     return changes
 
 
-def _decided(change: _Change | None, asked: Asked, caller: Caller, now: datetime) -> Recorded | ProblemError:
+def _decided(change: _Change | None, asked: Asked) -> Recorded | ProblemError:
+    caller, now = asked.caller, asked.now
     if change is None:
         return under_way()
     try:
@@ -198,6 +206,7 @@ def _decided(change: _Change | None, asked: Asked, caller: Caller, now: datetime
     if refusal is not None:
         return refusal
     added = len(change.added)
+    change.traceparent = asked.traceparent
     match decision:
         case Accepted(fact=fact):
             change.add(fact, caller, now)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import FastAPI
 
-from services.ack.acknowledging import under_way
+from services.ack.acknowledging import Recorder, under_way
 from services.ack.api import acknowledgments, annex, assets, circulars, corrections, entrance, pages, tracking
 from services.ack.config import AckSettings
 from services.ack.consumers import event_handler
@@ -61,7 +61,7 @@ def resources_of(settings: AckSettings, database: postgres.Database) -> Resource
     """What the routes work with, on an open database."""
     key = settings.link_key.get_secret_value()
     forms = FormSigner(key, max_age=settings.ack_form_hours * 3600)
-    return Resources(settings, database, LinkSigner(key), forms, _live_pages(settings, database))
+    return Resources(settings, database, LinkSigner(key), forms, _live_pages(settings, database), Recorder(database))
 
 
 def _live_pages(settings: AckSettings, database: postgres.Database) -> LivePages:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from services.ack.acknowledging import Recorder
 from services.ack.config import AckSettings
 from services.ack.live import LivePages
 from services.ack.pages.forms import FormSigner
@@ -26,6 +27,7 @@ class Resources:
     links: LinkSigner
     forms: FormSigner
     live: LivePages
+    recorder: Recorder
     now: Callable[[], datetime] = utc_now
     # A long annex takes a core for seconds: one at a time leaves the other requests theirs.
     printing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))

@@ -3,13 +3,10 @@
 Letters that are registered at the same moment share a transaction: the row of a hot series is then locked once for all of them.
 """
 
-import asyncio
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Sequence
-from contextvars import Context
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
 from uuid import UUID
 
 import structlog
@@ -25,13 +22,10 @@ from services.registry.problems import numbers as number_problems
 from services.registry.store import books, letters, registers, reservations
 from services.registry.store.letters import Registrable
 from shared import problems as shared_problems
-from shared.postgres import Connection, Database, Unavailable
+from shared.postgres import Connection, Database
 from shared.problems import ProblemError
 from shared.thai.numbers import MAX_RUNNING
-
-MOST_TOGETHER: Final = 64
-# A group that waits for a letter which somebody else changes does not hold up the letters that come after it.
-GROUPS_AT_ONCE: Final = 3
+from shared.together import Together
 
 log = structlog.stdlib.get_logger(__name__)
 _meter = metrics.get_meter("wian.registry")
@@ -59,17 +53,13 @@ class _NotTogether(Exception):  # noqa: N818 - a turn of the work, not a mistake
     """These letters cannot share a transaction; each is tried by itself."""
 
 
-_Waiting = tuple[Registration, "asyncio.Future[Letter]"]
-
-
 class Registrar:
     """Registers letters in groups; `required` are the fields that each kind needs."""
 
     def __init__(self, database: Database, required: Requirements) -> None:
         self._database = database
         self._required = required
-        self._waiting: deque[_Waiting] = deque()
-        self._groups: set[asyncio.Task[None]] = set()
+        self._groups = Together(self._together)
 
     async def register(self, registration: Registration) -> Letter:
         """Give the agency's draft its number and freeze it; a letter that has its number is returned as it is.
@@ -77,45 +67,7 @@ class Registrar:
         Raises ProblemError: `not_found`, `letter_incomplete` with what the kind requires, or what is wrong with the reserved
         number. Raises Unavailable when the database is away; the letter may then have got its number.
         """
-        future: asyncio.Future[Letter] = asyncio.get_running_loop().create_future()
-        self._waiting.append((registration, future))
-        self._begin()
-        return await future
-
-    def _begin(self) -> None:
-        while self._waiting and len(self._groups) < GROUPS_AT_ONCE:
-            group = [self._waiting.popleft() for _ in range(min(MOST_TOGETHER, len(self._waiting)))]
-            # A group belongs to no request: it must not log under the identity of the first.
-            task = asyncio.get_running_loop().create_task(self._run(group), context=Context())
-            self._groups.add(task)
-            task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._groups.discard(task)
-        self._begin()
-
-    async def _run(self, group: Sequence[_Waiting]) -> None:
-        try:
-            done = await self._together([registration for registration, _ in group])
-        except Unavailable as error:
-            for _, future in group:
-                _fail(future, error)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one letter must not fail its neighbours
-            if len(group) == 1:
-                _fail(group[0][1], error)
-                return
-            for one in group:
-                await self._run([one])
-        except BaseException:
-            for _, future in group:
-                future.cancel()
-            raise
-        else:
-            for (_, future), result in zip(group, done, strict=True):
-                if isinstance(result, ProblemError):
-                    _fail(future, result)
-                elif not future.done():
-                    future.set_result(result)
+        return await self._groups.ask(registration)
 
     async def _together(self, registrations: Sequence[Registration]) -> list[Letter | ProblemError]:
         """Register these letters in one transaction; what is refused is told and leaves the others alone."""
@@ -166,11 +118,6 @@ class Registrar:
         if missing:
             return ProblemError(problems.LETTER_INCOMPLETE, missing[0].detail, errors=missing)
         return found
-
-
-def _fail(future: "asyncio.Future[Letter]", error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
 
 
 def _frozen(item: Registrable, number: IssuedNumber) -> FrozenContent:

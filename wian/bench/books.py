@@ -1,14 +1,10 @@
 """How long a page of a book takes in an agency with a million letters, by search and by filter."""
 
-import asyncio
-import signal
 import statistics
-import sys
 import time
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from datetime import date
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import httpx
@@ -17,9 +13,9 @@ from services.registry.bookkeeping import SENT, read_page
 from services.registry.domain.books import Filter, search_text
 from services.registry.operator import bootstrap_operator
 from shared.postgres import Database, open_database
+from wian.bench.apis import api, created, token
 from wian.bench.result import Figure, figure
-from wian.bench.system import POLL, System
-from wian.embedded.processes import OwnedProcess, free_ports
+from wian.bench.system import System
 
 LETTERS: Final = 1_000_000
 YEARS: Final = 10
@@ -86,7 +82,7 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
 
 async def search(system: System) -> list[Figure]:
     """Pages of the book of sent letters of an agency with a million of them: searched, filtered, and through the API."""
-    async with open_database(system.dsn, service="registry", pool_size=2) as database, _api(system) as http:
+    async with open_database(system.dsn, service="registry", pool_size=2) as database, api(system) as http:
         operator = await bootstrap_operator(database)
         agency_id, headers, register_id = await _office(http, *operator)
         await _fill(system, agency_id, register_id)
@@ -105,52 +101,15 @@ async def search(system: System) -> list[Figure]:
     ]
 
 
-@asynccontextmanager
-async def _api(system: System) -> AsyncGenerator[httpx.AsyncClient]:
-    (port,) = free_ports(1)
-    process = OwnedProcess(
-        [sys.executable, "-m", "services.registry", "api"],
-        environment={**system.variables, "WIAN_HTTP_PORT": str(port)},
-        folder=system.run.path,
-        log=system.run.logs / "registry-api.log",
-        held=[system.run.lock],
-        death_signal=signal.SIGTERM,
-    )
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
-            async with asyncio.timeout(30):
-                while not await _ready(http):
-                    await asyncio.sleep(POLL)
-            yield http
-    finally:
-        await process.end(signal.SIGTERM, 20)
-
-
-async def _ready(http: httpx.AsyncClient) -> bool:
-    try:
-        return (await http.get("/readyz")).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
 async def _office(http: httpx.AsyncClient, client_id: str, secret: str) -> tuple[UUID, dict[str, str], UUID]:
-    operator = await _token(http, client_id, secret)
+    operator = await token(http, client_id, secret)
     agency = {"code": "bench", "name_th": "จังหวัดสมุทรสาคร", "name_en": "Samut Sakhon", "kind": "province"}
-    agency_id = (await _created(http, "/v1/agencies", agency, operator))["agency_id"]
+    agency_id = (await created(http, "/v1/agencies", agency, operator))["agency_id"]
     client = {"agency_id": agency_id, "name": "bench", "scopes": ["letters:write"]}
-    made = await _created(http, "/v1/clients", client, operator)
-    headers = await _token(http, made["client_id"], made["client_secret"])
-    register = await _created(http, "/v1/registers", {"unit_code": "สค ๐๐๑๗.๑"}, headers)
+    made = await created(http, "/v1/clients", client, operator)
+    headers = await token(http, made["client_id"], made["client_secret"])
+    register = await created(http, "/v1/registers", {"unit_code": "สค ๐๐๑๗.๑"}, headers)
     return UUID(agency_id), headers, UUID(register["register_id"])
-
-
-async def _token(http: httpx.AsyncClient, client_id: str, secret: str) -> dict[str, str]:
-    answer = await http.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=(client_id, secret))
-    return {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
-
-
-async def _created(http: httpx.AsyncClient, path: str, body: object, headers: dict[str, str]) -> dict[str, Any]:
-    return (await http.post(path, json=body, headers=headers)).raise_for_status().json()
 
 
 async def _fill(system: System, agency_id: UUID, register_id: UUID) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 
-from services.ack.acknowledging import Asked, Caller, acknowledge, acknowledge_many
+from services.ack.acknowledging import Asked, Caller
 from services.ack.api.bodies import (
     AcknowledgmentIn,
     AcknowledgmentOut,
@@ -24,6 +24,7 @@ from shared import problems as common
 from shared.links import Purpose
 from shared.pages import link_next
 from shared.problems import ProblemError
+from shared.telemetry import current_traceparent
 
 router = APIRouter(tags=["acknowledgments"])
 
@@ -43,7 +44,7 @@ async def acknowledge_with_token(
     The same again gets the first answer; another number or reason is `acknowledgment_conflict`.
     """
     by = Caller(Door.API, caller.client_id, caller.agency())
-    return AcknowledgmentOut.of(await acknowledge(ack.database, recipient_id, body.draft(), by, now=ack.now()))
+    return AcknowledgmentOut.of(await ack.recorder.acknowledge(recipient_id, body.draft(), by, now=ack.now()))
 
 
 @router.post("/v1/acknowledgments/{link}", summary="Acknowledge a letter with its link")
@@ -51,7 +52,7 @@ async def acknowledge_with_link(link: Link, body: AcknowledgmentBody, ack: Ack) 
     """The same, with the `acknowledgment_url` that came with the letter; no token is needed."""
     recipient_id = read_link(ack, Purpose.ACKNOWLEDGE, link)
     by = Caller(Door.LINK, "holder of the link")
-    return AcknowledgmentOut.of(await acknowledge(ack.database, recipient_id, body.draft(), by, now=ack.now()))
+    return AcknowledgmentOut.of(await ack.recorder.acknowledge(recipient_id, body.draft(), by, now=ack.now()))
 
 
 @router.post("/v1/acknowledgments", summary="Acknowledge many letters at once")
@@ -61,11 +62,12 @@ async def acknowledge_in_bulk(body: BulkIn, caller: Acknowledger, ack: Ack) -> B
     Items are recorded in groups. When a call breaks off, send it again: what was recorded is found as recorded.
     """
     by, now = Caller(Door.API, caller.client_id, caller.agency()), ack.now()
-    asked = [Asked(item.recipient_id, item.acknowledgment.draft()) for item in body.items]
+    trace = current_traceparent()
+    asked = [Asked(item.recipient_id, item.acknowledgment.draft(), by, now, trace) for item in body.items]
     results: list[BulkItemOut] = []
     for start in range(0, len(asked), GROUP):
         group = asked[start : start + GROUP]
-        recorded = await acknowledge_many(ack.database, group, by, now=now)
+        recorded = await ack.recorder.acknowledge_many(group)
         results += [BulkItemOut.of(one.recipient_id, result) for one, result in zip(group, recorded, strict=True)]
     counts = Counter(result.status for result in results)
     return BulkOut(recorded=counts[201], repeated=counts[200], refused=len(results) - counts[201] - counts[200], items=results)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path
 
-from services.ack.acknowledging import Caller, Recorded, Side, acknowledge, change_answer
+from services.ack.acknowledging import Caller, Recorded, Side, change_answer
 from services.ack.api.bodies import (
     AcknowledgmentOut,
     AttestedIn,
@@ -92,7 +92,7 @@ async def reply(recipient_id: UUID, body: DisputeReplyIn, caller: Acknowledger, 
 async def attest(recipient_id: UUID, body: AttestedIn, caller: CircularReader, ack: Ack) -> AcknowledgmentOut:
     """For the sender's clerk: the answer counts, and is marked as written down by you. The recipient can correct it."""
     by = _sender(caller, Door.CLERK)
-    return AcknowledgmentOut.of(await acknowledge(ack.database, recipient_id, body.draft(), by, now=ack.now()))
+    return AcknowledgmentOut.of(await ack.recorder.acknowledge(recipient_id, body.draft(), by, now=ack.now()))
 
 
 @router.get("/v1/recipients/{recipient_id}/timeline", summary="Read all that was recorded of a recipient")

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
 from services.ack import problems, wording
-from services.ack.acknowledging import Caller, acknowledge, under_way
+from services.ack.acknowledging import Caller, under_way
 from services.ack.api.dependencies import Ack, read_link
 from services.ack.decide import Draft, RegistrationDraft, RejectionDraft
 from services.ack.facts import Door
@@ -78,7 +78,7 @@ async def take_form(link: Link, request: Request, ack: Ack) -> Response:
         if not ack.forms.is_valid(values.get("nonce", ""), recipient_id):
             raise ProblemError(problems.FORM_EXPIRED)
         by = Caller(Door.PAGE, "holder of the link")
-        await acknowledge(ack.database, recipient_id, _draft(typed), by, now=ack.now())
+        await ack.recorder.acknowledge(recipient_id, _draft(typed), by, now=ack.now())
     except ProblemError as error:
         typed = Typed(typed.outcome, values, error)
     # What is recorded now: by this form, or by another door that was quicker.
