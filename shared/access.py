@@ -146,10 +146,10 @@ async def _principal(
     return principal
 
 
-def needs(*scopes: Scope) -> Callable[[Principal], Principal]:
+def needs(*scopes: Scope) -> Callable[[Principal], Awaitable[Principal]]:
     """A dependency that admits callers with any of `scopes`: ``caller: Annotated[Principal, Depends(needs(...))]``."""
 
-    def check(principal: Annotated[Principal, Depends(_principal)]) -> Principal:
+    async def check(principal: Annotated[Principal, Depends(_principal)]) -> Principal:
         if not principal.scopes.intersection(scopes):
             raise ProblemError(problems.SCOPE_MISSING, f"needs one of: {', '.join(scopes)}")
         return principal

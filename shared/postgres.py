@@ -1,12 +1,12 @@
 """PostgreSQL: the pool, the connection as stores see it, and which failures mean "try again later"."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, LiteralString, Protocol
 
 import asyncpg
+import orjson
 
 ACQUIRE_TIMEOUT: Final = 10.0
 
@@ -97,11 +97,11 @@ class Database:
 
 
 async def _prepare_connection(connection: "asyncpg.Connection[Row]") -> None:
-    await connection.set_type_codec("jsonb", encoder=_to_json, decoder=json.loads, schema="pg_catalog")
+    await connection.set_type_codec("jsonb", encoder=_to_json, decoder=orjson.loads, schema="pg_catalog")
 
 
 def _to_json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return orjson.dumps(value).decode()
 
 
 @asynccontextmanager

@@ -130,9 +130,9 @@ class Recorder:
 
         Raises ProblemError: of the first wrong field, `acknowledgment_conflict`, or that the recipient is not known.
         """
-        recorded = await self._groups.ask(Asked(recipient_id, draft, caller, now, current_traceparent()))
-        log.info("acknowledged", recipient_id=str(recipient_id), door=caller.door, new=recorded.new)
-        return recorded
+        # On the request's own line in the log, whatever becomes of it.
+        structlog.contextvars.bind_contextvars(recipient_id=str(recipient_id), door=caller.door)
+        return await self._groups.ask(Asked(recipient_id, draft, caller, now, current_traceparent()))
 
     async def acknowledge_many(self, asked: Sequence[Asked]) -> list[Recorded | ProblemError]:
         """The same for many in one transaction: what is recorded of each, or why nothing was."""

@@ -6,7 +6,6 @@ The pages of one circular cost one look at the database a second, however many t
 import asyncio
 import contextlib
 import hashlib
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,9 +20,8 @@ from shared.postgres import Unavailable
 from shared.problems import ProblemError
 
 EVERY: Final = 1.0
-# A look that takes long is followed by a longer pause: at most one twentieth of a core goes to one board.
-PAUSE_FACTOR: Final = 20
-LONGEST_PAUSE: Final = 5.0
+# However many boards there are, they take this many connections from those who acknowledge.
+LOOKS_AT_ONCE: Final = 2
 HEARTBEAT: Final = 15.0
 HEARTBEAT_FRAME: Final = b": alive\n\n"
 RETRY_AFTER: Final = 30
@@ -71,6 +69,7 @@ class LivePages:
         self._pages = 0
         self._boards: dict[Sheet, _Board] = {}
         self._readers: dict[Sheet, asyncio.Task[None]] = {}
+        self._looking = asyncio.Semaphore(LOOKS_AT_ONCE)
 
     async def stream(self, circular_id: UUID, after: int, seen: str, stopping: asyncio.Event) -> AsyncGenerator[bytes]:
         """Frames of server-sent events until the reader goes or the process stops: first what differs from `seen`, the identifier
@@ -111,13 +110,12 @@ class LivePages:
 
     async def _follow(self, sheet: Sheet, board: _Board) -> None:
         while True:
-            began = time.monotonic()
+            await asyncio.sleep(self._every)
             try:
-                board.move(await self._load(*sheet))
+                async with self._looking:
+                    board.move(await self._load(*sheet))
             except (Unavailable, ProblemError) as error:
                 log.warning("a tracking page stands still", circular_id=str(sheet[0]), error=repr(error)[:200])
-            took = time.monotonic() - began
-            await asyncio.sleep(max(self._every - took, min(PAUSE_FACTOR * took, LONGEST_PAUSE)))
 
 
 async def _frames(board: _Board, seen: str, stopping: asyncio.Event) -> AsyncGenerator[bytes]:

@@ -180,8 +180,8 @@ async def _live(system: System, url: str, circular_id: UUID, recipients: Sequenc
         async with session.get(link) as answer:
             answer.raise_for_status()
             async for chunk in answer.content.iter_any():
-                # Heartbeats end so too, and do not come within the seconds that are measured.
-                if chunk.endswith(b"\n\n"):
+                # Not the heartbeats.
+                if b"event: state" in chunk:
                     arrived.put_nowait(time.perf_counter())
 
     timeout, lags = aiohttp.ClientTimeout(total=None), list[float]()

@@ -1,12 +1,14 @@
 """Routes by which systems acknowledge letters: with a token, or with the link that came with the letter."""
 
+import asyncio
 from collections import Counter
+from itertools import chain
 from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 
-from services.ack.acknowledging import Asked, Caller
+from services.ack.acknowledging import Asked, Caller, Recorded
 from services.ack.api.bodies import (
     AcknowledgmentIn,
     AcknowledgmentOut,
@@ -30,6 +32,8 @@ router = APIRouter(tags=["acknowledgments"])
 
 # Small enough that its rows are not held for long, large enough that a transaction costs little.
 GROUP: Final = 500
+# The database works on one while the next is decided here.
+GROUPS_AT_ONCE: Final = 2
 
 AcknowledgmentBody = Annotated[AcknowledgmentIn, Body()]
 Link = Annotated[str, Path(max_length=300, description="The signed link; it is the credential.")]
@@ -64,11 +68,13 @@ async def acknowledge_in_bulk(body: BulkIn, caller: Acknowledger, ack: Ack) -> B
     by, now = Caller(Door.API, caller.client_id, caller.agency()), ack.now()
     trace = current_traceparent()
     asked = [Asked(item.recipient_id, item.acknowledgment.draft(), by, now, trace) for item in body.items]
-    results: list[BulkItemOut] = []
-    for start in range(0, len(asked), GROUP):
-        group = asked[start : start + GROUP]
-        recorded = await ack.recorder.acknowledge_many(group)
-        results += [BulkItemOut.of(one.recipient_id, result) for one, result in zip(group, recorded, strict=True)]
+    groups = [asked[start : start + GROUP] for start in range(0, len(asked), GROUP)]
+    # Items of one recipient are decided in their order.
+    at_once = 1 if len({one.recipient_id for one in asked}) < len(asked) else GROUPS_AT_ONCE
+    recorded: list[list[Recorded | ProblemError]] = []
+    for start in range(0, len(groups), at_once):
+        recorded += await asyncio.gather(*map(ack.recorder.acknowledge_many, groups[start : start + at_once]))
+    results = [BulkItemOut.of(one.recipient_id, result) for one, result in zip(asked, chain(*recorded), strict=True)]
     counts = Counter(result.status for result in results)
     return BulkOut(recorded=counts[201], repeated=counts[200], refused=len(results) - counts[201] - counts[200], items=results)
 

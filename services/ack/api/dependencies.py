@@ -16,7 +16,7 @@ from shared.postgres import Connection
 from shared.problems import ProblemError
 
 
-def _resources(request: Request) -> Resources:
+async def _resources(request: Request) -> Resources:
     resources: Resources = request.app.state.resources
     return resources
 

@@ -13,17 +13,17 @@ DEFAULT_PAGE: Final = 50
 LARGEST_PAGE: Final = 500
 
 
-def _resources(request: Request) -> Resources:
+async def _resources(request: Request) -> Resources:
     resources: Resources = request.app.state.resources
     return resources
 
 
-def _arrivals(request: Request) -> Arrivals:
+async def _arrivals(request: Request) -> Arrivals:
     arrivals: Arrivals = request.app.state.arrivals
     return arrivals
 
 
-def _stopping(request: Request) -> asyncio.Event:
+async def _stopping(request: Request) -> asyncio.Event:
     """Set by the HTTP server (`shared.runtime`) when the process is asked to stop; never, where another server runs the app."""
     stopping: asyncio.Event = getattr(request.state, "stopping", asyncio.Event())
     return stopping

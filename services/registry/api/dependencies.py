@@ -14,7 +14,7 @@ DEFAULT_PAGE: Final = 50
 LARGEST_PAGE: Final = 500
 
 
-def _resources(request: Request) -> Resources:
+async def _resources(request: Request) -> Resources:
     resources: Resources = request.app.state.resources
     return resources
 
@@ -34,7 +34,7 @@ Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Most items of t
 After = Annotated[str | None, Query(max_length=400, description="`next` of the page before.")]
 
 
-def _if_match(if_match: Annotated[str | None, Header(description="The ETag that GET gave.")] = None) -> int | None:
+async def _if_match(if_match: Annotated[str | None, Header(description="The ETag that GET gave.")] = None) -> int | None:
     if if_match is None:
         return None
     version = if_match.strip().removeprefix('"').removesuffix('"')
@@ -43,7 +43,7 @@ def _if_match(if_match: Annotated[str | None, Header(description="The ETag that 
     return int(version)
 
 
-def _required_if_match(version: Annotated[int | None, Depends(_if_match)]) -> int:
+async def _required_if_match(version: Annotated[int | None, Depends(_if_match)]) -> int:
     if version is None:
         raise ProblemError(problems.IF_MATCH_MISSING)
     return version
@@ -56,7 +56,7 @@ IfMatch = Annotated[int, Depends(_required_if_match)]
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 
 
-def _optional_key(
+async def _optional_key(
     idempotency_key: Annotated[
         str | None, Header(description="1 to 200 visible ASCII characters; the same request again gets the first answer.")
     ] = None,
@@ -66,7 +66,7 @@ def _optional_key(
     return idempotency_key
 
 
-def _required_key(key: Annotated[str | None, Depends(_optional_key)]) -> str:
+async def _required_key(key: Annotated[str | None, Depends(_optional_key)]) -> str:
     if key is None:
         raise ProblemError(problems.IDEMPOTENCY_KEY_MISSING)
     return key
