@@ -2,12 +2,10 @@
 
 import asyncio
 import json
-import signal
 import statistics
-import sys
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
 import aiohttp
@@ -17,11 +15,10 @@ from services.registry.operator import bootstrap_operator
 from shared.links import LinkSigner, Purpose
 from shared.postgres import open_database
 from shared.runtime import allow_open_files
-from wian.bench.apis import api, created, served, token
+from wian.bench.apis import api, created, posted, served, token
 from wian.bench.bare import letter
 from wian.bench.result import Figure, figure
-from wian.bench.system import POLL, System
-from wian.embedded.processes import OwnedProcess
+from wian.bench.system import System
 
 ACKNOWLEDGMENTS: Final = 6_000
 AT_ONCE: Final = 64
@@ -104,28 +101,6 @@ async def _one_by_one(system: System, url: str, agency_id: UUID) -> list[Figure]
         figure("acks_per_s", taken["per_s"], "1/s", bare["per_s"]),
         figure("acks_p99_ms", taken["p99"] * 1000, "ms", bare["p99"] * 1000),
     ]
-
-
-async def posted(system: System, url: str, posts: Sequence[tuple[str, object]], at_once: int) -> dict[str, Any]:
-    """What the posting process measured."""
-    file, log = system.run.path / f"posts-{uuid4().hex}.json", system.run.logs / f"posting-{uuid4().hex}.log"
-    file.write_text(json.dumps({"base_url": url, "headers": {}, "posts": posts}))
-    process = OwnedProcess(
-        [sys.executable, "-m", "wian.bench.posting", str(file), str(at_once)],
-        environment=system.variables,
-        folder=system.run.path,
-        log=log,
-        held=[system.run.lock],
-        death_signal=signal.SIGKILL,
-    )
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while process.running():
-                await asyncio.sleep(POLL)
-    finally:
-        await process.kill()
-        file.unlink()
-    return json.loads(log.read_text())
 
 
 async def _in_bulk(system: System, url: str, agency_id: UUID, headers: dict[str, str]) -> Figure:

@@ -1,11 +1,13 @@
 """The services' APIs as processes of their own, and calls to them."""
 
 import asyncio
+import json
 import signal
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from uuid import uuid4
 
 import httpx
 
@@ -13,6 +15,7 @@ from wian.bench.system import POLL, System
 from wian.embedded.processes import OwnedProcess, free_ports
 
 UP_WITHIN: Final = 30
+PATIENCE: Final = 300
 
 
 @asynccontextmanager
@@ -61,3 +64,27 @@ async def token(http: httpx.AsyncClient, client_id: str, secret: str) -> dict[st
 async def created(http: httpx.AsyncClient, path: str, body: object, headers: dict[str, str]) -> dict[str, Any]:
     """What a POST of `body` has made."""
     return (await http.post(path, json=body, headers=headers)).raise_for_status().json()
+
+
+async def posted(
+    system: System, url: str, posts: Sequence[tuple[str, object]], at_once: int, headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """What a process that posts each of these once, `at_once` of them at a time, has measured."""
+    file, log = system.run.path / f"posts-{uuid4().hex}.json", system.run.logs / f"posting-{uuid4().hex}.log"
+    file.write_text(json.dumps({"base_url": url, "headers": dict(headers or {}), "posts": posts}))
+    process = OwnedProcess(
+        [sys.executable, "-m", "wian.bench.posting", str(file), str(at_once)],
+        environment=system.variables,
+        folder=system.run.path,
+        log=log,
+        held=[system.run.lock],
+        death_signal=signal.SIGKILL,
+    )
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while process.running():
+                await asyncio.sleep(POLL)
+    finally:
+        await process.kill()
+        file.unlink()
+    return json.loads(log.read_text())

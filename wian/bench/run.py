@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from wian.bench import acknowledgments, agencies, books, dispatch
+from wian.bench import acknowledgments, agencies, books, dispatch, letters
 from wian.bench.result import Figure, show, write
 from wian.bench.system import System, system
 
@@ -15,6 +15,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[System], Awaitable[list[Figure]]]]] = {
     "backlog": dispatch.backlog,
     "import_nation": agencies.import_nation,
     "search": books.search,
+    "letters": letters.letters,
     "acknowledgments": acknowledgments.acknowledgments,
 }
 

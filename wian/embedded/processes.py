@@ -121,6 +121,11 @@ class OwnedProcess:
         """Memory of the leader that is in RAM."""
         return int(Path(f"/proc/{self._leader.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def peak_bytes(self) -> int:
+        """The most memory of the leader that ever was in RAM."""
+        lines = Path(f"/proc/{self._leader.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
+
     @property
     def status(self) -> int | None:
         return self._leader.poll()
