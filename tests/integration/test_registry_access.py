@@ -12,8 +12,9 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from services.registry.app import PUBLIC_ROUTES
-from services.registry.tokens import SigningKeyLocked, Tokens
+from services.registry.tokens import Tokens
 from shared.access import TokenVerifier
+from shared.signing import SigningKeyLocked
 from tests.support.registry import RegistryUnderTest, open_registry
 from tests.support.spoil import spoilt
 from tests.support.tokens import TokenIssuer
