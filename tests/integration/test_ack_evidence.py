@@ -15,6 +15,7 @@ from services.ack.evidence.sealing import Sealer
 from services.ack.store import evidence
 from tests.support.ack import OpenAck, Sent, circular, handed_over, opened_ack
 from tests.support.tokens import TokenIssuer
+from wian.verify import keys_of, verify
 
 
 @pytest.fixture
@@ -146,3 +147,40 @@ async def test_the_database_refuses_to_change_receipts(ack: OpenAck) -> None:
 )
 async def test_types_have_the_standards_events(kind: str, channel: str | None, code: str | None) -> None:
     assert etsi_event(kind, channel) == code
+
+
+async def exported(ack: OpenAck, sent: Sent) -> bytes:
+    answer = await ack.read(sent, "/evidence")
+    assert answer.status_code == 200
+    return answer.content
+
+
+async def test_an_export_is_verified_with_the_published_keys_across_a_change_of_key(ack: OpenAck) -> None:
+    sent = circular(3)
+    await ack.apply(*sent.chunks(), handed_over(sent, sent.recipients[0]))
+    await sealer(ack).run_once()
+    assert (await ack.http.post("/v1/evidence/keys", headers=ack.headers(sent.sender))).status_code == 403
+    await ack.resources.evidence_keys.rotate(ack.resources.database)
+    await ack.acknowledge(sent.recipients[0])
+    await ack.acknowledge(sent.recipients[1])
+    await sealer(ack).run_once()
+    jwks = (await ack.http.get("/v1/evidence/jwks.json")).json()
+    assert [key["retired_at"] is None for key in jwks["keys"]] == [False, True]
+    assert all("d" not in key for key in jwks["keys"])
+    whole = verify((await exported(ack, sent)).splitlines(keepends=True), keys_of(jwks), sent.letter.content_hash)
+    assert (whole.receipts, whole.chain) == (3, True)
+    first = sent.recipients[0]
+    answer = await ack.http.get(f"/v1/recipients/{first.recipient_id}/receipts", headers=ack.headers(first.agency_id))
+    assert verify(answer.content.splitlines(keepends=True), keys_of(jwks)).receipts == 2
+
+
+async def test_nobody_else_is_told_of_receipts(ack: OpenAck) -> None:
+    sent = circular(2)
+    await ack.apply(*sent.chunks())
+    first, second = sent.recipients
+    for agency_id in (second.agency_id, circular(1).sender):
+        answer = await ack.http.get(f"/v1/recipients/{first.recipient_id}/receipts", headers=ack.headers(agency_id))
+        assert answer.status_code == 404
+    for agency_id in (first.agency_id, second.agency_id):
+        answer = await ack.http.get(f"/v1/circulars/{sent.circular_id}/evidence", headers=ack.headers(agency_id))
+        assert answer.status_code == 404
