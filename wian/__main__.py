@@ -208,6 +208,26 @@ def reseal() -> int:
     return 1 if done.lost else 0
 
 
+@app.command
+def verify(file: Path, *, jwks: Path | None = None, letter: Path | None = None, expect_content_hash: str | None = None) -> int:
+    """Check exported receipts offline: 0 when they are right, 1 when a byte is wrong (which one is told), 2 when unreadable.
+
+    Parameters
+    ----------
+    file
+        What ``/v1/circulars/{id}/evidence`` or ``/v1/recipients/{id}/receipts`` gave, or some of its lines.
+    jwks
+        The published keys (``/v1/evidence/jwks.json``), saved; without it the keys in the file are taken.
+    letter
+        The letter's frozen bytes (``/v1/letters/{id}/content``): the receipts must be of them.
+    expect_content_hash
+        Their SHA-256 in place of the bytes.
+    """
+    from wian.verify import check_file
+
+    return check_file(file, jwks, letter, expect_content_hash)
+
+
 def _run_until_interrupted(work: Coroutine[Any, Any, int]) -> int:
     """Run `work`; SIGINT and SIGTERM cancel it, so that whatever it started is stopped in order."""
 

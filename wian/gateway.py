@@ -35,6 +35,7 @@ ROUTES: Final[Mapping[str, str]] = {
     "/v1/circulars": "ack",
     "/v1/recipients": "ack",
     "/v1/acknowledgments": "ack",
+    "/v1/evidence": "ack",
     "/a": "ack",
     "/t": "ack",
     "/assets": "ack",

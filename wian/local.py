@@ -183,6 +183,7 @@ def environment(dsn: str, amqp_url: str, namespace: str, port: int, storage: Pat
         "WIAN_HTTP_PORT": str(port),
         "WIAN_LINK_KEY": secrets.token_urlsafe(32),
         "WIAN_REGISTRY_KEY_ENCRYPTION_KEY": secrets.token_urlsafe(32),
+        "WIAN_ACK_KEY_ENCRYPTION_KEY": secrets.token_urlsafe(32),
         "WIAN_REGISTRY_STORAGE_URL": storage.as_uri(),
         "WIAN_DISPATCH_SECRET_KEY": Fernet.generate_key().decode(),
         "WIAN_DISPATCH_ALLOW_NETWORKS": "127.0.0.0/8",

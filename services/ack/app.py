@@ -9,9 +9,10 @@ from uuid import UUID
 from fastapi import FastAPI
 
 from services.ack.acknowledging import Recorder, under_way
-from services.ack.api import acknowledgments, annex, assets, circulars, corrections, entrance, pages, tracking
+from services.ack.api import acknowledgments, annex, assets, circulars, corrections, entrance, evidence, pages, tracking
 from services.ack.config import AckSettings
 from services.ack.consumers import event_handler
+from services.ack.evidence.sealing import EvidenceKeys, Sealer
 from services.ack.live import LivePages
 from services.ack.pages.forms import FormSigner
 from services.ack.reminding import Sweeper
@@ -41,6 +42,8 @@ PUBLIC_ROUTES: Final = (
     "/t/{link}/live",
     "/t/{link}/annex.{form}",
     "/assets/{name}",
+    # Public keys: whoever checks a receipt needs no account.
+    "/v1/evidence/jwks.json",
 )
 
 
@@ -52,7 +55,7 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     """The application on opened resources."""
     app = web.create_app("Wian: acknowledgments", verifier=verifier, larger=LARGER)
     app.state.resources = resources
-    for module in (acknowledgments, corrections, circulars, annex, entrance, pages, tracking, assets):
+    for module in (acknowledgments, corrections, circulars, annex, evidence, entrance, pages, tracking, assets):
         app.include_router(module.router)
     return app
 
@@ -61,7 +64,9 @@ def resources_of(settings: AckSettings, database: postgres.Database) -> Resource
     """What the routes work with, on an open database."""
     key = settings.link_key.get_secret_value()
     forms = FormSigner(key, max_age=settings.ack_form_hours * 3600)
-    return Resources(settings, database, LinkSigner(key), forms, _live_pages(settings, database), Recorder(database))
+    evidence_keys = EvidenceKeys(settings.ack_key_encryption_key.get_secret_value(), utc_now)
+    live = _live_pages(settings, database)
+    return Resources(settings, database, LinkSigner(key), forms, live, Recorder(database), evidence_keys)
 
 
 def _live_pages(settings: AckSettings, database: postgres.Database) -> LivePages:
@@ -104,9 +109,12 @@ async def open_parts(settings: AckSettings) -> AsyncGenerator[Parts]:
             keys_from_url(settings.key_set_url), issuer=settings.token_issuer, audience=settings.token_audience
         )
         probe = web.DatabaseProbe(database)
+        resources = resources_of(settings, database)
+        sealer = Sealer(database, resources.evidence_keys, utc_now, settings.ack_seal_poll_interval)
+        sweeper = Sweeper(database, utc_now, settings.ack_reminder_poll_interval)
         yield Parts(
-            app=create_app(resources_of(settings, database), verifier),
-            workers=(consumer, relay, Sweeper(database, utc_now, settings.ack_reminder_poll_interval), Pruner(database)),
+            app=create_app(resources, verifier),
+            workers=(consumer, relay, sweeper, sealer, Pruner(database)),
             api_probes=(probe,),
             worker_probes=(probe, publisher, consumer),
         )

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Final, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from services.ack.deadlines import Rules
@@ -13,6 +13,7 @@ from shared.thai.working_time import Calendar
 
 MOST_REMINDERS: Final = 20
 MOST_HOURS: Final = 2000
+KEY_MIN_LENGTH: Final = 32
 
 
 def _split(value: object) -> object:
@@ -24,6 +25,13 @@ def _split(value: object) -> object:
 class AckSettings(ServiceSettings):
     """What the acknowledgment service needs beside the common settings."""
 
+    ack_key_encryption_key: SecretStr = Field(
+        description="Secret (32 characters or more) under which the key that signs receipts is kept in the database; "
+        "the same in every replica, and needed again after a restore."
+    )
+    ack_seal_poll_interval: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=0.5, description="Seconds between two looks for events that have no receipt yet."
+    )
     ack_prefetch: Annotated[int, Field(ge=1, le=100)] = Field(
         default=8, description="Most broker messages that one acknowledgment worker has in hand."
     )
@@ -77,7 +85,9 @@ class AckSettings(ServiceSettings):
         )
 
     @model_validator(mode="after")
-    def _ladder_is_short(self) -> Self:
+    def _fits_together(self) -> Self:
+        if len(self.ack_key_encryption_key.get_secret_value()) < KEY_MIN_LENGTH:
+            raise ValueError(f"WIAN_ACK_KEY_ENCRYPTION_KEY must have at least {KEY_MIN_LENGTH} characters")
         if len(self.ack_reminders) > MOST_REMINDERS or any(abs(hours) > MOST_HOURS for hours in self.ack_reminders):
             raise ValueError(f"WIAN_ACK_REMINDERS names at most {MOST_REMINDERS} moments, each within {MOST_HOURS} working hours")
         if any(not 0 <= hours <= MOST_HOURS for hours in self.ack_answer_hours):

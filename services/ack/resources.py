@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from services.ack.acknowledging import Recorder
 from services.ack.config import AckSettings
+from services.ack.evidence.sealing import EvidenceKeys
 from services.ack.live import LivePages
 from services.ack.pages.forms import FormSigner
 from shared.links import LinkSigner
@@ -28,6 +29,7 @@ class Resources:
     forms: FormSigner
     live: LivePages
     recorder: Recorder
+    evidence_keys: EvidenceKeys
     now: Callable[[], datetime] = utc_now
     # A long annex takes a core for seconds: one at a time leaves the other requests theirs.
     printing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))

@@ -1,28 +1,19 @@
 """Access tokens: signed with an Ed25519 key that all replicas share, kept encrypted in the database."""
 
-import base64
-import json
 import time
 from collections.abc import Iterable
 from typing import Any, Final, cast
 from uuid import UUID
 
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 
 from services.registry.store import signing_keys
-from services.registry.store.signing_keys import StoredKey
 from shared.ids import new_id
 from shared.postgres import Database
+from shared.signing import KeyBox
 
 ALGORITHM: Final = "Ed25519"  # RFC 9864
-
-
-class SigningKeyLocked(Exception):  # noqa: N818 - a state, not a mistake of ours
-    """The stored signing key does not open under the configured key."""
 
 
 class Tokens:
@@ -30,7 +21,7 @@ class Tokens:
 
     def __init__(self, database: Database, *, encryption_key: str, issuer: str, audience: str, lifetime: int) -> None:
         self._database = database
-        self._fernet = Fernet(_derived(encryption_key))
+        self._box = KeyBox(encryption_key, purpose=b"wian registry signing keys", setting="WIAN_REGISTRY_KEY_ENCRYPTION_KEY")
         self._issuer = issuer
         self._audience = audience
         self.lifetime = lifetime
@@ -76,28 +67,7 @@ class Tokens:
                     await signing_keys.lock(connection)
                     stored = await signing_keys.current(connection)
                 if stored is None:
-                    stored = self._new_key()
+                    stored = self._box.make()
                     await signing_keys.insert(connection, stored)
-            self._signing_key = self._opened(stored)
+            self._signing_key = self._box.open(stored)
         return self._signing_key
-
-    def _new_key(self) -> StoredKey:
-        key = OKPKey.generate_key("Ed25519")
-        kid = key.thumbprint()
-        public: dict[str, Any] = {**key.as_dict(private=False), "kid": kid, "use": "sig"}
-        private: dict[str, Any] = {**key.as_dict(private=True), "kid": kid}
-        return StoredKey(kid, public, self._fernet.encrypt(json.dumps(private).encode()))
-
-    def _opened(self, stored: StoredKey) -> OKPKey:
-        try:
-            private = json.loads(self._fernet.decrypt(stored.private_encrypted))
-        except InvalidToken as error:
-            raise SigningKeyLocked(
-                "WIAN_REGISTRY_KEY_ENCRYPTION_KEY does not open the signing key in the database; set the one that it was made under"
-            ) from error
-        return OKPKey.import_key(private)
-
-
-def _derived(secret: str) -> bytes:
-    derived = HKDF(SHA256(), length=32, salt=None, info=b"wian registry signing keys").derive(secret.encode())
-    return base64.urlsafe_b64encode(derived)

@@ -24,7 +24,7 @@ from services.ack.app import create_app, resources_of
 from services.ack.config import AckSettings
 from tests.support.tokens import TokenIssuer
 
-settings = AckSettings(postgres_dsn="postgresql://x", amqp_url="amqp://x", link_key="k" * 40)
+settings = AckSettings(postgres_dsn="postgresql://x", amqp_url="amqp://x", link_key="k" * 40, ack_key_encryption_key="a" * 40)
 app = create_app(resources_of(settings, None), TokenIssuer().verifier())
 
 async def main():

@@ -18,7 +18,7 @@ from tests.support.eventually import eventually
 
 
 async def test_an_acknowledgment_goes_from_the_broker_to_the_broker(settings_environment: dict[str, str]) -> None:
-    values: dict[str, Any] = {**settings_environment}
+    values: dict[str, Any] = {**settings_environment, "ack_key_encryption_key": "a" * 43}
     settings = AckSettings(**values)
     amqp_url = settings.amqp_url.get_secret_value()
     told: list[bytes] = []

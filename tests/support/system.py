@@ -21,6 +21,7 @@ def service_settings(base: Mapping[str, str], **more: str) -> dict[str, str]:
     return {
         **base,
         "registry_key_encryption_key": "k" * 43,
+        "ack_key_encryption_key": "a" * 43,
         "registry_storage_url": (Path("/tmp") / f"wian-test-{base['broker_namespace']}").as_uri(),
         "dispatch_secret_key": Fernet.generate_key().decode(),
         "dispatch_allow_networks": "127.0.0.0/8",

@@ -620,3 +620,9 @@ class TrackingLinkOut(BaseModel):
 
     tracking_url: str
     expires_at: datetime
+
+
+class RotatedKeyOut(BaseModel):
+    """The key that signs receipts from now on."""
+
+    kid: str

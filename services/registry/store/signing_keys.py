@@ -1,9 +1,9 @@
 """SQL of the keys that sign access tokens."""
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.postgres import Connection
+from shared.signing import StoredKey
 
 LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('registry.signing_keys', 0))"
 
@@ -17,15 +17,6 @@ SELECT public_jwk FROM signing_keys WHERE retired_at IS NULL OR retired_at > now
 """
 
 INSERT: Final = "INSERT INTO signing_keys (kid, public_jwk, private_encrypted) VALUES ($1, $2, $3)"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredKey:
-    """A key as it is kept: the private part is encrypted."""
-
-    kid: str
-    public_jwk: dict[str, Any]
-    private_encrypted: bytes
 
 
 async def lock(connection: Connection) -> None:

@@ -1,0 +1,111 @@
+"""Routes by which sender and recipient take their proof with them."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import StreamingResponse
+
+from services.ack.api.bodies import RotatedKeyOut
+from services.ack.api.dependencies import Ack, CircularReader, RecipientReader, sent_by
+from services.ack.evidence.form import HEADER_FORMAT, Sealed, Signer, moment
+from services.ack.resources import Resources
+from services.ack.store import circulars, evidence, recipients
+from services.ack.store.circulars import Circular
+from services.ack.store.evidence import Chain
+from shared import problems as common
+from shared.access import Principal, Scope, needs
+from shared.postgres import Connection, Database
+from shared.problems import ProblemError
+
+router = APIRouter(prefix="/v1", tags=["evidence"])
+
+Operator = Annotated[Principal, Depends(needs(Scope.OPERATE))]
+MEDIA_TYPE = "application/x-ndjson"
+
+
+@router.get("/evidence/jwks.json", summary="Read the keys that sign receipts")
+async def read_keys(ack: Ack) -> dict[str, Any]:
+    """The JWK set (RFC 7517) of all keys that ever signed a receipt, each with the time in which it did."""
+    async with ack.database.connection() as connection:
+        return {"keys": await _published(connection)}
+
+
+@router.post("/evidence/keys", summary="Let a new key sign receipts", status_code=201)
+async def rotate_key(_: Operator, ack: Ack) -> RotatedKeyOut:
+    """What was signed before stays valid: old keys stay published, with the time at which they were retired."""
+    return RotatedKeyOut(kid=await ack.evidence_keys.rotate(ack.database))
+
+
+@router.get("/recipients/{recipient_id}/receipts", summary="Export a recipient's receipts", response_class=StreamingResponse)
+async def read_receipts(recipient_id: UUID, caller: RecipientReader, ack: Ack) -> StreamingResponse:
+    """For the sender and the recipient: a signed header and the receipts, one a line (NDJSON), as `wian verify` reads them."""
+    agency_id = caller.agency()
+    await ack.evidence_keys.ensure(ack.database)
+    async with ack.database.transaction() as connection:
+        row = await recipients.get(connection, recipient_id)
+        circular = None if row is None else await circulars.get(connection, row.circular_id)
+        if row is None or circular is None or agency_id not in (row.agency_id, circular.sender_agency_id):
+            raise ProblemError(common.NOT_FOUND)
+        found = await evidence.of_recipient(connection, recipient_id)
+        signer = await ack.evidence_keys.signer(connection)
+        about = {"scope": "recipient", "recipient_id": str(recipient_id), "receipts": len(found), "head_sha256": None}
+        header = _header(ack, signer, circular, about, await _published(connection))
+    return StreamingResponse(_lines(header, found), media_type=MEDIA_TYPE)
+
+
+@router.get(
+    "/circulars/{circular_id}/evidence", summary="Export a circular's chain of receipts", response_class=StreamingResponse
+)
+async def read_evidence(circular_id: UUID, caller: CircularReader, ack: Ack) -> StreamingResponse:
+    """For the sender: a signed header and all receipts in the order of the chain, one a line (NDJSON), as `wian verify` reads them."""
+    await ack.evidence_keys.ensure(ack.database)
+    async with ack.database.transaction() as connection:
+        circular = await sent_by(connection, circular_id, caller)
+        chain = await evidence.head(connection, circular_id)
+        signer = await ack.evidence_keys.signer(connection)
+        about = {"scope": "circular", "recipient_id": None, "receipts": chain.sequence, "head_sha256": chain.head_sha256}
+        header = _header(ack, signer, circular, about, await _published(connection))
+    return StreamingResponse(_chain_lines(ack.database, header, chain), media_type=MEDIA_TYPE)
+
+
+def _header(ack: Resources, signer: Signer, circular: Circular, about: dict[str, Any], keys: Sequence[dict[str, Any]]) -> Sealed:
+    return signer.seal(
+        {
+            "format": HEADER_FORMAT,
+            "circular_id": str(circular.circular_id),
+            "sender_agency_id": str(circular.sender_agency_id),
+            "letter_number": circular.letter.number,
+            "content_hash": circular.letter.content_hash,
+            "exported_at": moment(ack.now()),
+            "keys": list(keys),
+            **about,
+        }
+    )
+
+
+async def _published(connection: Connection) -> list[dict[str, Any]]:
+    return [
+        {
+            **key.jwk,
+            "created_at": moment(key.created_at),
+            "retired_at": None if key.retired_at is None else moment(key.retired_at),
+        }
+        for key in await evidence.keys(connection)
+    ]
+
+
+async def _lines(header: Sealed, found: Sequence[Sealed]) -> AsyncGenerator[bytes]:
+    yield header.line("header")
+    for one in found:
+        yield one.line("receipt")
+
+
+async def _chain_lines(database: Database, header: Sealed, chain: Chain) -> AsyncGenerator[bytes]:
+    """Page by page, each on a connection of its own: a slow reader holds none. What follows the head that was signed is left out."""
+    yield header.line("header")
+    for after in range(0, chain.sequence, evidence.PAGE):
+        async with database.connection() as connection:
+            page = await evidence.of_chain(connection, chain, after)
+        yield b"".join(one.line("receipt") for one in page)
