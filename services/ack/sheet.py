@@ -17,7 +17,6 @@ from services.ack.fold import ANSWERED
 from services.ack.store.circulars import Circular
 from services.ack.store.recipients import Recipient
 from services.ack.view import Matrix
-from shared.contracts.events import Secrecy
 from shared.thai.dates import long_date
 from shared.thai.digits import to_thai
 
@@ -63,26 +62,35 @@ def sheet_data(annex: Annex) -> dict[str, object]:
     return {
         "number": to_thai(letter.number),
         "date": long_date(letter.date),
-        "subject": letter.subject if letter.secrecy is Secrecy.NORMAL else wording.WITHHELD_SUBJECT,
+        "subject": wording.subject(letter),
         "pages": [
-            [_row(recipient) for recipient in annex.recipients[start : start + ROWS_PER_PAGE]]
+            [_row(recipient, annex) for recipient in annex.recipients[start : start + ROWS_PER_PAGE]]
             for start in range(0, len(annex.recipients), ROWS_PER_PAGE)
         ],
         "rows_per_page": ROWS_PER_PAGE,
-        "counts": to_thai(_counts(annex.matrix)),
+        "counts": figures(annex.matrix),
         "printed": f"พิมพ์เมื่อ {wording.moment(annex.printed_at)}",
         "content_hash": letter.content_hash,
     }
 
 
-def _row(recipient: Recipient) -> dict[str, object]:
+def _row(recipient: Recipient, annex: Annex) -> dict[str, object]:
     first, second = wording.stamp(recipient)
-    return {"title": wording.titled(recipient), "first": first, "second": second, "answered": recipient.state in ANSWERED}
+    # Marks go first: a long name behind them is cut, they are not.
+    marks = wording.marks(recipient, annex.circular.deadline, annex.printed_at)
+    more = to_thai(f"และอีก {len(recipient.entries) - 1} ทะเบียน") if recipient.entries and len(recipient.entries) > 1 else ""
+    return {
+        "title": wording.titled(recipient),
+        "first": f"{first} {more}".rstrip(),
+        "second": " · ".join(part for part in (*marks, second) if part),
+        "answered": recipient.state in ANSWERED,
+    }
 
 
-def _counts(matrix: Matrix) -> str:
+def figures(matrix: Matrix) -> str:
+    """The figures at the annex's foot, in Thai digits."""
     parts = [f"ทั้งหมด {matrix.recipients:,}", f"ส่งถึงแล้ว {matrix.handed_over_total:,}", f"ลงทะเบียนรับ {matrix.registered:,}"]
     parts += [f"ปฏิเสธ {matrix.rejected:,}"] if matrix.rejected else []
     parts += [f"เรียกคืน {matrix.recalled:,}"] if matrix.recalled else []
     parts += [f"ส่งไม่ได้ {matrix.undeliverable:,}"] if matrix.undeliverable else []
-    return "   ".join([*parts, f"ยังไม่ตอบ {matrix.outstanding:,}"])
+    return to_thai("   ".join([*parts, f"ยังไม่ตอบ {matrix.outstanding:,}"]))
