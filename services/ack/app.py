@@ -7,7 +7,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from services.ack.api import acknowledgments, annex, assets, circulars, corrections, entrance, pages, tracking
+from services.ack.api import acknowledgments, annex, assets, circulars, corrections, entrance, pages, stamp, tracking
 from services.ack.config import AckSettings
 from services.ack.consumers import event_handler
 from services.ack.pages.forms import FormSigner
@@ -46,7 +46,7 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     """The application on opened resources."""
     app = web.create_app("Wian: acknowledgments", verifier=verifier, larger=LARGER)
     app.state.resources = resources
-    for module in (acknowledgments, corrections, circulars, annex, entrance, pages, tracking, assets):
+    for module in (acknowledgments, corrections, circulars, annex, stamp, entrance, pages, tracking, assets):
         app.include_router(module.router)
     return app
 

@@ -45,14 +45,14 @@ def _compile(annex: Annex) -> bytes:
     data = json.dumps(sheet_data(annex), ensure_ascii=False)
     return typst.compile(
         TEMPLATE.read_bytes(),
-        font_paths=_fonts(),
+        font_paths=fonts(),
         sys_inputs={"annex": data},
         timestamp=int(annex.printed_at.timestamp()),
     )
 
 
 @cache
-def _fonts() -> typst.Fonts:
+def fonts() -> typst.Fonts:
     return typst.Fonts(include_system_fonts=False, font_paths=[FONTS])
 
 
