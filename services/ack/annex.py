@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import IO, Final
@@ -10,7 +11,7 @@ from uuid import UUID
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 
-from services.ack import problems, sheet, wording, workbook
+from services.ack import printing, problems, sheet, wording, workbook
 from services.ack.api.bodies import CircularOut, RecipientOut
 from services.ack.resources import Resources
 from services.ack.store import circulars, recipients
@@ -70,7 +71,10 @@ async def annex_response(resources: Resources, circular: Circular, form: Form) -
     headers = {"Content-Disposition": f'attachment; filename="annex-{circular.circular_id}.{form}"', "Cache-Control": "no-store"}
     match form:
         case Form.PDF:
-            return Response(await _pdf(resources, circular, counts), 200, headers, media_type="application/pdf")
+            printed = await _pdf(resources, circular, counts)
+            if isinstance(printed, bytes):
+                return Response(printed, 200, headers, media_type="application/pdf")
+            return StreamingResponse(workbook.pieces(printed), 200, headers, media_type="application/pdf")
         case Form.XLSX:
             file = await _xlsx(resources, circular, counts)
             return StreamingResponse(workbook.pieces(file), 200, headers, media_type=workbook.MEDIA_TYPE)
@@ -80,14 +84,18 @@ async def annex_response(resources: Resources, circular: Circular, form: Form) -
             return StreamingResponse(_json(resources, circular, counts), 200, headers, media_type="application/json")
 
 
-async def _pdf(resources: Resources, circular: Circular, counts: Counts) -> bytes:
+async def _pdf(resources: Resources, circular: Circular, counts: Counts) -> bytes | IO[bytes]:
     limit = resources.settings.ack_annex_max_rows
     if circular.recipient_count > limit:
         raise ProblemError(problems.ANNEX_TOO_LONG, f"{circular.recipient_count} recipients; at most {limit} are printed")
-    rows = [row async for batch in _batches(resources, circular.circular_id) for row in batch]
     now = resources.now()
+    annex = sheet.Annex(circular, matrix_of(circular, counts, now), (), now)
     async with resources.printing:
-        return await sheet.print_annex(sheet.Annex(circular, matrix_of(circular, counts, now), rows, now))
+        if circular.recipient_count > printing.ROWS_OF_A_PART:
+            batches = _batches(resources, circular.circular_id)
+            return await printing.print_parts(annex, batches, resources.settings.ack_print_processes)
+        rows = [row async for batch in _batches(resources, circular.circular_id) for row in batch]
+        return await sheet.print_annex(replace(annex, recipients=rows))
 
 
 async def _batches(resources: Resources, circular_id: UUID) -> AsyncGenerator[list[Recipient]]:
