@@ -1,15 +1,17 @@
-"""Gives the filled annex in its three forms: PDF for the file, CSV for a spreadsheet, JSON for a program."""
+"""Gives the filled annex in its forms: PDF for the file, XLSX and CSV for a spreadsheet, JSON for a program."""
 
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
+from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import IO, Final
 from uuid import UUID
 
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 
-from services.ack import problems, sheet
+from services.ack import printing, problems, sheet, wording, workbook
 from services.ack.api.bodies import CircularOut, RecipientOut
 from services.ack.resources import Resources
 from services.ack.store import circulars, recipients
@@ -46,13 +48,18 @@ CSV_COLUMNS: Final = (
     "onward_recipients",
     "recalled_at",
     "recall_reason",
+    "door",
+    "dispute_text",
 )
+# What is told of a row beside its own columns: whether it is late, and its numbers in further registers.
+MORE_COLUMNS: Final = ("late", "registers")
 
 
 class Form(StrEnum):
     """The annex's forms."""
 
     PDF = "pdf"
+    XLSX = "xlsx"
     CSV = "csv"
     JSON = "json"
 
@@ -64,21 +71,31 @@ async def annex_response(resources: Resources, circular: Circular, form: Form) -
     headers = {"Content-Disposition": f'attachment; filename="annex-{circular.circular_id}.{form}"', "Cache-Control": "no-store"}
     match form:
         case Form.PDF:
-            return Response(await _pdf(resources, circular, counts), 200, headers, media_type="application/pdf")
+            printed = await _pdf(resources, circular, counts)
+            if isinstance(printed, bytes):
+                return Response(printed, 200, headers, media_type="application/pdf")
+            return StreamingResponse(workbook.pieces(printed), 200, headers, media_type="application/pdf")
+        case Form.XLSX:
+            file = await _xlsx(resources, circular, counts)
+            return StreamingResponse(workbook.pieces(file), 200, headers, media_type=workbook.MEDIA_TYPE)
         case Form.CSV:
-            return StreamingResponse(_csv(resources, circular.circular_id), 200, headers, media_type="text/csv; charset=utf-8")
+            return StreamingResponse(_csv(resources, circular), 200, headers, media_type="text/csv; charset=utf-8")
         case Form.JSON:
             return StreamingResponse(_json(resources, circular, counts), 200, headers, media_type="application/json")
 
 
-async def _pdf(resources: Resources, circular: Circular, counts: Counts) -> bytes:
+async def _pdf(resources: Resources, circular: Circular, counts: Counts) -> bytes | IO[bytes]:
     limit = resources.settings.ack_annex_max_rows
     if circular.recipient_count > limit:
         raise ProblemError(problems.ANNEX_TOO_LONG, f"{circular.recipient_count} recipients; at most {limit} are printed")
-    rows = [row async for batch in _batches(resources, circular.circular_id) for row in batch]
     now = resources.now()
+    annex = sheet.Annex(circular, matrix_of(circular, counts, now), (), now)
     async with resources.printing:
-        return await sheet.print_annex(sheet.Annex(circular, matrix_of(circular, counts, now), rows, now))
+        if circular.recipient_count > printing.ROWS_OF_A_PART:
+            batches = _batches(resources, circular.circular_id)
+            return await printing.print_parts(annex, batches, resources.settings.ack_print_processes)
+        rows = [row async for batch in _batches(resources, circular.circular_id) for row in batch]
+        return await sheet.print_annex(replace(annex, recipients=rows))
 
 
 async def _batches(resources: Resources, circular_id: UUID) -> AsyncGenerator[list[Recipient]]:
@@ -94,10 +111,29 @@ async def _batches(resources: Resources, circular_id: UUID) -> AsyncGenerator[li
         after = batch[-1].position
 
 
-async def _csv(resources: Resources, circular_id: UUID) -> AsyncGenerator[str]:
-    yield BYTE_ORDER_MARK + csv_lines([CSV_COLUMNS])
-    async for batch in _batches(resources, circular_id):
-        yield csv_lines([getattr(row, column) for column in CSV_COLUMNS] for row in batch)
+async def _xlsx(resources: Resources, circular: Circular, counts: Counts) -> IO[bytes]:
+    now = resources.now()
+    # The whole file is written before its first byte goes out, so that a slow reader does not keep the others waiting.
+    async with resources.printing:
+        return await workbook.write_annex(
+            workbook.Heading(circular, matrix_of(circular, counts, now), now),
+            (*CSV_COLUMNS, *MORE_COLUMNS),
+            (
+                [(row, _cells(row, circular.deadline, now)) for row in batch]
+                async for batch in _batches(resources, circular.circular_id)
+            ),
+        )
+
+
+async def _csv(resources: Resources, circular: Circular) -> AsyncGenerator[str]:
+    now = resources.now()
+    yield BYTE_ORDER_MARK + csv_lines([(*CSV_COLUMNS, *MORE_COLUMNS)])
+    async for batch in _batches(resources, circular.circular_id):
+        yield csv_lines(_cells(row, circular.deadline, now) for row in batch)
+
+
+def _cells(row: Recipient, deadline: datetime | None, now: datetime) -> list[object]:
+    return [*(getattr(row, column) for column in CSV_COLUMNS), row.is_late(deadline, now), "; ".join(wording.registers(row))]
 
 
 async def _json(resources: Resources, circular: Circular, counts: Counts) -> AsyncGenerator[str]:

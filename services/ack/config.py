@@ -48,7 +48,10 @@ class AckSettings(ServiceSettings):
         default=5000, description="Most tracking pages that one process keeps up to date by server-sent events."
     )
     ack_annex_max_rows: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        default=10_000, description="Longest list that is printed as a PDF; longer ones are given as CSV or JSON."
+        default=100_000, description="Longest list that is printed as a PDF; longer ones are given as XLSX, CSV or JSON."
+    )
+    ack_print_processes: Annotated[int, Field(ge=1, le=32)] = Field(
+        default=2, description="Processes that set a long annex together; more than the machine's cores do not help."
     )
     ack_answer_hours: Annotated[tuple[float, float, float, float], NoDecode, BeforeValidator(_split)] = Field(
         default=(16.0, 8.0, 4.0, 2.0),

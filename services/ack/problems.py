@@ -153,8 +153,8 @@ ANNEX_TOO_LONG: Final = Problem(
     422,
     "The list is too long to be printed",
     "บัญชีรายชื่อยาวเกินกว่าจะพิมพ์เป็น PDF",
-    "Take the annex as CSV or JSON; `detail` names the limit.",
-    "ใช้แฟ้ม CSV หรือ JSON แทน ดูขีดจำกัดใน detail",
+    "Take the annex as XLSX, CSV or JSON; `detail` names the limit.",
+    "ใช้แฟ้ม XLSX, CSV หรือ JSON แทน ดูขีดจำกัดใน detail",
 )
 
 CATALOGUE: Final = (

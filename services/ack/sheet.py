@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from math import ceil
 from pathlib import Path
 from typing import Final
 
@@ -17,11 +18,14 @@ from services.ack.fold import ANSWERED
 from services.ack.store.circulars import Circular
 from services.ack.store.recipients import Recipient
 from services.ack.view import Matrix
-from shared.contracts.events import Secrecy
+from services.ack.widths import surely_fitting
 from shared.thai.dates import long_date
 from shared.thai.digits import to_thai
 
 ROWS_PER_PAGE: Final = 33
+# Points inside a cell of each column of `sheet.typ`.
+TITLE_WIDTH: Final = 264.1
+STAMP_WIDTH: Final = 184.7
 TEMPLATE: Final = Path(__file__).with_name("sheet.typ")
 FONTS: Final = Path(fontpkg_sarabun.ROOT) / "files"
 
@@ -34,6 +38,7 @@ class Annex:
     matrix: Matrix
     recipients: Sequence[Recipient]
     printed_at: datetime
+    first_page: int = 1  # of a part of a longer list
 
 
 async def print_annex(annex: Annex) -> bytes:
@@ -42,18 +47,16 @@ async def print_annex(annex: Annex) -> bytes:
 
 
 def _compile(annex: Annex) -> bytes:
-    # The data are JSON, never markup: a title cannot become an instruction of the typesetter.
-    data = json.dumps(sheet_data(annex), ensure_ascii=False)
-    return typst.compile(
-        TEMPLATE.read_bytes(),
-        font_paths=_fonts(),
-        sys_inputs={"annex": data},
-        timestamp=int(annex.printed_at.timestamp()),
-    )
+    return typeset(json.dumps(sheet_data(annex), ensure_ascii=False), int(annex.printed_at.timestamp()))
+
+
+def typeset(data: str, timestamp: int) -> bytes:
+    """The PDF of this data. It is JSON, never markup: a title cannot become an instruction of the typesetter."""
+    return typst.compile(TEMPLATE.read_bytes(), font_paths=fonts(), sys_inputs={"annex": data}, timestamp=timestamp)
 
 
 @cache
-def _fonts() -> typst.Fonts:
+def fonts() -> typst.Fonts:
     return typst.Fonts(include_system_fonts=False, font_paths=[FONTS])
 
 
@@ -63,26 +66,41 @@ def sheet_data(annex: Annex) -> dict[str, object]:
     return {
         "number": to_thai(letter.number),
         "date": long_date(letter.date),
-        "subject": letter.subject if letter.secrecy is Secrecy.NORMAL else wording.WITHHELD_SUBJECT,
+        "subject": wording.subject(letter),
         "pages": [
-            [_row(recipient) for recipient in annex.recipients[start : start + ROWS_PER_PAGE]]
+            [_row(recipient, annex) for recipient in annex.recipients[start : start + ROWS_PER_PAGE]]
             for start in range(0, len(annex.recipients), ROWS_PER_PAGE)
         ],
-        "rows_per_page": ROWS_PER_PAGE,
-        "counts": to_thai(_counts(annex.matrix)),
+        "first_page": annex.first_page,
+        "total_pages": ceil(annex.circular.recipient_count / ROWS_PER_PAGE),
+        "counts": figures(annex.matrix),
         "printed": f"พิมพ์เมื่อ {wording.moment(annex.printed_at)}",
         "content_hash": letter.content_hash,
     }
 
 
-def _row(recipient: Recipient) -> dict[str, object]:
+def _row(recipient: Recipient, annex: Annex) -> dict[str, object]:
     first, second = wording.stamp(recipient)
-    return {"title": wording.titled(recipient), "first": first, "second": second, "answered": recipient.state in ANSWERED}
+    # Marks go first: a long name behind them is cut, they are not.
+    marks = wording.marks(recipient, annex.circular.deadline, annex.printed_at)
+    more = to_thai(f"และอีก {len(recipient.entries) - 1} ทะเบียน") if recipient.entries and len(recipient.entries) > 1 else ""
+    title, first = wording.titled(recipient), f"{first} {more}".rstrip()
+    second = " · ".join(part for part in (*marks, second) if part)
+    return {
+        "title": title,
+        "title_size": surely_fitting(title, TITLE_WIDTH, 12, 8.5, fonts()),
+        "first": first,
+        "first_size": surely_fitting(first, STAMP_WIDTH, 8, 4, fonts()),
+        "second": second,
+        "second_size": surely_fitting(second, STAMP_WIDTH, 7, 5.5, fonts()),
+        "answered": recipient.state in ANSWERED,
+    }
 
 
-def _counts(matrix: Matrix) -> str:
+def figures(matrix: Matrix) -> str:
+    """The figures at the annex's foot, in Thai digits."""
     parts = [f"ทั้งหมด {matrix.recipients:,}", f"ส่งถึงแล้ว {matrix.handed_over_total:,}", f"ลงทะเบียนรับ {matrix.registered:,}"]
     parts += [f"ปฏิเสธ {matrix.rejected:,}"] if matrix.rejected else []
     parts += [f"เรียกคืน {matrix.recalled:,}"] if matrix.recalled else []
     parts += [f"ส่งไม่ได้ {matrix.undeliverable:,}"] if matrix.undeliverable else []
-    return "   ".join([*parts, f"ยังไม่ตอบ {matrix.outstanding:,}"])
+    return to_thai("   ".join([*parts, f"ยังไม่ตอบ {matrix.outstanding:,}"]))

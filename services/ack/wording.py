@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from datetime import date, datetime, time
+from typing import Any, Final
 
-from services.ack.facts import RejectionReason
+from services.ack.facts import Door, Level, RejectionReason
 from services.ack.fold import State
 from services.ack.store.recipients import Recipient
-from shared.contracts.events import Channel, CitedLetter, ListedEnclosure, Role, Secrecy, Speed
+from shared.contracts.events import Channel, CitedLetter, LetterSummary, ListedEnclosure, Role, Secrecy, Speed
 from shared.thai.dates import bangkok_date, clock, long_date, short_date
 from shared.thai.digits import to_thai
 
@@ -83,7 +83,18 @@ SECRECIES: Final = {
     Secrecy.SECRET: Words("ลับมาก", "secret"),
 }
 
+LEVELS: Final = {
+    Level.CENTRAL: Words("สารบรรณกลาง", "central registry"),
+    Level.DIVISION: Words("สำนัก/กอง", "division"),
+    Level.CENTRE: Words("ศูนย์/กลุ่ม/ฝ่าย", "centre"),
+}
+
 WITHHELD_SUBJECT: Final = "(ไม่แสดงเรื่องของหนังสือที่มีชั้นความลับ)"
+
+
+def subject(letter: LetterSummary) -> str:
+    """The subject as every list may show it: of a classified letter it is withheld."""
+    return letter.subject if letter.secrecy is Secrecy.NORMAL else WITHHELD_SUBJECT
 
 
 def stamp(recipient: Recipient) -> tuple[str, str]:
@@ -108,6 +119,35 @@ def stamp(recipient: Recipient) -> tuple[str, str]:
             day = f" {_day(recipient.handed_over_at)}" if recipient.handed_over_at else ""
             way = f"ทาง{CHANNELS[Channel(recipient.hand_over_channel)].th} " if recipient.hand_over_channel else ""
             return f"{STATES[recipient.state].th}{day}", f"{way}ยังไม่ลงทะเบียนรับ"
+
+
+def marks(recipient: Recipient, deadline: datetime | None, now: datetime) -> tuple[str, ...]:
+    """What a reader of the annex must know beside the stamp: who wrote it down, that it is late, corrected or doubted."""
+    found: list[str] = []
+    if recipient.dispute_text is not None:
+        found.append("ทักท้วงเลขรับ")
+    if recipient.door == Door.CLERK:
+        found.append("บันทึกโดยผู้ส่ง")
+    if recipient.is_late(deadline, now):
+        found.append("เกินกำหนด" if recipient.recorded_at is not None else "พ้นกำหนด ยังไม่ตอบ")
+    if any(entry["corrected_at"] for entry in recipient.entries or ()):
+        found.append("แก้ไขแล้ว")
+    return tuple(found)
+
+
+def registers(recipient: Recipient) -> tuple[str, ...]:
+    """The letter's number in each register of the recipient, from the highest, if there are several or one was corrected."""
+    return tuple(_register(entry) for entry in recipient.entries or ())
+
+
+def _register(entry: dict[str, Any]) -> str:
+    desk = " ".join([LEVELS[Level(entry["level"])].th, *([entry["unit"]] if entry["unit"] else [])])
+    told = f"{desk}: เลขรับ {entry['receive_number']} ลว. {short_date(date.fromisoformat(entry['receive_date']))}"
+    if entry["receive_time"]:
+        told += f" {clock(time.fromisoformat(entry['receive_time']))}"
+    if entry["corrected_at"]:
+        told += f" (แก้ไขจาก {entry['written_number']})"
+    return to_thai(told)
 
 
 def replaces(recipient: Recipient) -> str:

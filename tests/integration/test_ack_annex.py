@@ -2,13 +2,17 @@
 
 import csv
 import io
+import json
 import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+import typst
 from pypdf import PdfReader
 
+from services.ack import printing, sheet
+from services.ack.widths import surely_fitting
 from shared.contracts.events import Secrecy
 from shared.thai.digits import to_thai
 from tests.support.ack import REGISTERED, OpenAck, agency_of, circular, opened_ack
@@ -79,6 +83,41 @@ async def test_a_list_too_long_to_print_is_given_as_csv(ack: OpenAck) -> None:
     refused = await ack.read(sent, "/annex.pdf")
     assert (refused.status_code, refused.json()["code"]) == (422, "annex_too_long")
     assert len((await ack.read(sent, "/annex.csv")).text.splitlines()) == 152
+
+
+async def test_a_long_list_is_printed_in_parts_and_nothing_shows_it(ack: OpenAck, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A part is 2 pages here; the last one is not full.
+    monkeypatch.setattr(printing, "PAGES_OF_A_PART", 2)
+    monkeypatch.setattr(printing, "ROWS_OF_A_PART", 66)
+    sent = circular([f"row-{number:03}-" for number in range(1, 144)])
+    await ack.apply(*sent.chunks())
+    pages = pages_of((await ack.read(sent, "/annex.pdf")).content)
+    found = [re.findall(r"row-(\d{3})-", page) for page in pages]
+    assert [len(page) for page in found] == [33, 33, 33, 33, 11]
+    assert [int(number) for page in found for number in page] == list(range(1, 144))
+    for number, page in enumerate(pages, start=1):
+        # pypdf reads a mark too many inside "จาก".
+        assert re.search(rf"{to_thai(number)}จ.?าก๕", page), page
+        assert to_thai("143") in page
+
+
+def test_what_is_said_to_fit_does_fit(tmp_path: Path) -> None:
+    fonts = sheet.fonts()
+    rows = [row["title"] for row in csv.DictReader(SEED.read_text(encoding="utf-8").splitlines())]
+    rows += ["กำนันน้ำทำ ก็ที่ปิ่น (ฌาปนกิจ) ๑๒๓", "AVATAR To Yo 100%", "๛๛๛ ฯลฯ"]
+    source = tmp_path / "widths.typ"
+    source.write_text(
+        '#set text(font: "Sarabun", lang: "th")\n#context [#metadata(json(bytes(sys.inputs.rows))'
+        ".map(r => measure(text(size: r.at(1) * 1pt, r.at(0))).width.pt())) <widths>]",
+        encoding="utf-8",
+    )
+    sizes = [surely_fitting(row, sheet.TITLE_WIDTH, 12, 2, fonts) for row in rows]
+    assert None not in sizes
+    data = json.dumps(list(zip(rows, sizes, strict=True)))
+    widths = json.loads(typst.query(source, "<widths>", field="value", one=True, font_paths=fonts, sys_inputs={"rows": data}))
+    assert max(widths) <= sheet.TITLE_WIDTH
+    assert surely_fitting("漢", sheet.TITLE_WIDTH, 12, 2, fonts) is None, "what is not known is measured"
+    assert surely_fitting("ก" * 100, sheet.TITLE_WIDTH, 12, 8.5, fonts) is None
 
 
 async def test_exports_beyond_one_batch_are_whole(ack: OpenAck) -> None:

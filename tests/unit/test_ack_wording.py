@@ -1,13 +1,13 @@
 """What is printed for a recipient, in Thai."""
 
 from datetime import UTC, date, datetime, time
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 
 from services.ack import sheet, wording
-from services.ack.facts import RejectionReason
+from services.ack.facts import Level, RejectionReason
 from services.ack.fold import State
 from services.ack.store.circulars import Circular, Counts
 from services.ack.store.recipients import Recipient
@@ -68,9 +68,20 @@ def test_the_stamp_says_honestly_how_far_a_recipient_has_come(values: dict[str, 
     assert wording.stamp(recipient(**values)) == lines
 
 
+def test_the_printed_row_begins_its_second_line_with_the_marks() -> None:
+    sent = Circular(UUID(int=1), UUID(int=2), "จังหวัด", "Province", letter(), SENT_AT, SENT_AT, 1)
+    matrix = matrix_of(sent, Counts({State.REGISTERED: 1}, 1, NOW, 0, 0, 0), NOW)
+    entry = {"level": "central", "corrected_at": None}
+    row = recipient(**REGISTERED, door="clerk", dispute_text="ไม่ใช่", entries=[entry, entry])
+    ((printed,),) = cast("list[list[dict[str, Any]]]", sheet.sheet_data(sheet.Annex(sent, matrix, [row], NOW))["pages"])
+    assert printed["first"] == "เลขรับ สค ๑๒๓/๖๙ ลว. ๒๓ พ.ย. ๖๙ และอีก ๑ ทะเบียน"
+    assert printed["second"] == "ทักท้วงเลขรับ · บันทึกโดยผู้ส่ง · เกินกำหนด · สมหญิง รักงาน"
+
+
 def test_every_state_channel_reason_and_class_has_words() -> None:
     assert set(wording.STATES) == set(State)
     assert set(wording.REASONS) == set(RejectionReason)
+    assert set(wording.LEVELS) == set(Level)
     assert set(wording.CHANNELS) == set(Channel)
     assert set(wording.SPEEDS) == set(Speed)
     assert set(wording.SECRECIES) == set(Secrecy)

@@ -19,7 +19,7 @@ from wian.embedded.processes import free_ports
 from wian.local import LocalSystem, local_system
 
 OUTPUT: Final = Path("build") / "demo"
-ANNEX_FORMATS: Final = ("pdf", "csv", "json")
+ANNEX_FORMATS: Final = ("pdf", "xlsx", "csv", "json")
 LOOK_SECONDS: Final = 0.3
 # A demo hour passes in a second: failed calls are repeated soon.
 SETTINGS: Final = {

@@ -1,0 +1,81 @@
+"""Prints a long annex in parts, each by a process of its own, and joins them: memory does not grow with the list's length.
+
+The typesetter remembers what it has set until its process ends; so no process sets more than a few parts.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from tempfile import TemporaryFile
+from typing import IO, Final
+
+import pypdfium2
+
+from services.ack import sheet
+from services.ack.sheet import ROWS_PER_PAGE, Annex
+from services.ack.store.recipients import Recipient
+
+PAGES_OF_A_PART: Final = 60
+ROWS_OF_A_PART: Final = PAGES_OF_A_PART * ROWS_PER_PAGE
+PARTS_OF_A_PROCESS: Final = 3
+
+
+async def print_parts(annex: Annex, batches: AsyncIterator[Sequence[Recipient]], processes: int) -> IO[bytes]:
+    """The annex as an open temporary file at its beginning; `annex` has no recipients, they come in `batches`."""
+    loop = asyncio.get_running_loop()
+    whole = pypdfium2.PdfDocument.new()
+    under_way: deque[asyncio.Future[bytes]] = deque()
+    # Spawned: a fork would take the event loop and the database's connections along.
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), max_tasks_per_child=PARTS_OF_A_PROCESS)
+    try:
+        page = 1
+        async for rows in _parts(batches):
+            data = await asyncio.to_thread(_data, replace(annex, recipients=rows, first_page=page))
+            under_way.append(loop.run_in_executor(pool, sheet.typeset, data, int(annex.printed_at.timestamp())))
+            page += PAGES_OF_A_PART
+            if len(under_way) > processes:
+                await asyncio.to_thread(_append, whole, await under_way.popleft())
+        while under_way:
+            await asyncio.to_thread(_append, whole, await under_way.popleft())
+        return await asyncio.to_thread(_saved, whole)
+    finally:
+        await asyncio.to_thread(pool.shutdown, cancel_futures=True)
+        whole.close()
+
+
+async def _parts(batches: AsyncIterator[Sequence[Recipient]]) -> AsyncIterator[list[Recipient]]:
+    rows: list[Recipient] = []
+    async for batch in batches:
+        rows += batch
+        while len(rows) >= ROWS_OF_A_PART:
+            yield rows[:ROWS_OF_A_PART]
+            rows = rows[ROWS_OF_A_PART:]
+    if rows:
+        yield rows
+
+
+def _data(annex: Annex) -> str:
+    return json.dumps(sheet.sheet_data(annex), ensure_ascii=False)
+
+
+def _append(whole: pypdfium2.PdfDocument, part: bytes) -> None:
+    document = pypdfium2.PdfDocument(part)
+    try:
+        whole.import_pages(document)  # pyright: ignore[reportUnknownMemberType]
+    finally:
+        document.close()
+
+
+def _saved(whole: pypdfium2.PdfDocument) -> IO[bytes]:
+    file: IO[bytes] = TemporaryFile()  # noqa: SIM115 - closed when it has been sent
+    try:
+        whole.save(file)  # pyright: ignore[reportUnknownMemberType]
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
