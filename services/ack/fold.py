@@ -108,7 +108,10 @@ def fold(events: Iterable[RecipientEvent]) -> RecipientState:
     ordered = sorted(events, key=lambda event: (event.recorded_at, event.event_id))
     once = _each_once(ordered)
     withdrawn = {fact.answer_id for _, fact in _of(once, Withdrawn)}
-    standing = [event for event in once if event.event_id not in withdrawn]
+    # Only what is an answer can be taken back.
+    standing = [
+        event for event in once if event.event_id not in withdrawn or not isinstance(event.fact, Registration | Rejection)
+    ]
     # A registry either takes a letter or refuses it: of two answers that say otherwise, the first recorded.
     answer = next((event for event in standing if isinstance(event.fact, Registration | Rejection)), None)
     entries = _entries(standing, once) if answer is not None and isinstance(answer.fact, Registration) else ()

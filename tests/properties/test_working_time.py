@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.thai.dates import BANGKOK
@@ -20,6 +20,8 @@ calendars = st.builds(
 )
 
 
+# The first look at a year makes its calendar.
+@settings(deadline=None)
 @given(moments, spans, calendars)
 def test_what_is_added_lies_between(moment: datetime, span: timedelta, calendar: Calendar) -> None:
     later = shift(moment, span, calendar)
@@ -30,6 +32,7 @@ def test_what_is_added_lies_between(moment: datetime, span: timedelta, calendar:
     assert working_between(earlier, moment, calendar) == span
 
 
+@settings(deadline=None)
 @given(moments, spans, calendars)
 def test_no_moment_falls_outside_working_hours(moment: datetime, span: timedelta, calendar: Calendar) -> None:
     for found in (shift(moment, span, calendar), shift(moment, -span, calendar)):
@@ -38,6 +41,7 @@ def test_no_moment_falls_outside_working_hours(moment: datetime, span: timedelta
         assert OPENS <= local.time() <= CLOSES
 
 
+@settings(deadline=None)
 @given(moments, spans, spans)
 def test_more_time_is_later(moment: datetime, one: timedelta, other: timedelta) -> None:
     assert (shift(moment, one) <= shift(moment, other)) == (one <= other)
