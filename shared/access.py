@@ -19,6 +19,9 @@ from joserfc.jwk import KeySet
 from shared import problems
 from shared.problems import ProblemError
 
+# A token that was found good is not checked again for so many seconds, nor beyond its end; so many are remembered.
+REMEMBERED_FOR: Final = 60.0
+REMEMBERED: Final = 10_000
 # A spoilt token with an unknown key must not make us ask for the keys at every request.
 KEY_REFRESH_PAUSE: Final = 5.0
 CLOCK_LEEWAY: Final = 30
@@ -92,9 +95,13 @@ class TokenVerifier:
         self._keys: KeySet | None = None
         self._fetched_at = float("-inf")
         self._lock = asyncio.Lock()
+        self._good: dict[str, tuple[Principal, float, float]] = {}
 
     async def verify(self, token: str) -> Principal:
         """The caller that `token` proves; raises ProblemError `token_invalid`, or 503 when no keys can be had."""
+        known = self._good.get(token)
+        if known is not None and self._clock() < known[1] and time.time() < known[2]:
+            return known[0]
         keys = self._keys or await self._refresh(None)
         try:
             return self._decode(token, keys)
@@ -111,11 +118,15 @@ class TokenVerifier:
         decoded = jwt.decode(token, keys, algorithms=["Ed25519", "EdDSA"])
         self._claims.validate(decoded.claims)
         agency = decoded.claims.get("agency")
-        return Principal(
+        principal = Principal(
             client_id=str(decoded.claims["sub"]),
             agency_id=None if agency is None else UUID(str(agency)),
             scopes=frozenset(str(decoded.claims.get("scope", "")).split()),
         )
+        if len(self._good) >= REMEMBERED:
+            self._good.clear()
+        self._good[token] = (principal, self._clock() + REMEMBERED_FOR, float(decoded.claims["exp"]))
+        return principal
 
     async def _refresh(self, known: KeySet | None) -> KeySet:
         async with self._lock:

@@ -54,7 +54,9 @@ from shared.web import create_app as create_web_app
 # Routes that need no token: the way to one, the keys that check it, and links that are credentials themselves.
 PUBLIC_ROUTES: Final = ("/oauth/token", "/.well-known/jwks.json", "/f/{link}")
 
+# In the order in which they are tried: first what is called most, and every route that is tried costs a little.
 _ROUTERS: Final = (
+    letters.router,
     oauth.router,
     clients.router,
     # Before the agencies themselves: /v1/agencies/export is not an agency.
@@ -65,7 +67,6 @@ _ROUTERS: Final = (
     registers.router,
     reservations.router,
     templates.router,
-    letters.router,
     intake.router,
     preflight.router,
     withdrawals.router,

@@ -202,17 +202,8 @@ async def _tell(connection: Connection, header: CircularDispatched) -> None:
 
 
 def _told(row: Row) -> dict[str, object]:
-    target, succeeded = row["relay_target"], row["succeeded_agency_id"]
-    return {
-        "recipient_id": str(row["recipient_id"]),
-        "position": row["position"],
-        "agency_id": str(row["agency_id"]),
-        "title": row["title"],
-        "relay_duty": row["relay_duty"],
-        "role": row["role"],
-        "relay_target": None if target is None else orjson.loads(target),
-        "in_place_of": None if succeeded is None else str(succeeded),
-    }
+    target = row["relay_target"]
+    return {**row, "relay_target": None if target is None else orjson.Fragment(target)}
 
 
 def _circular(order: Order, letter: Letter, list_head: ListHead) -> Circular:

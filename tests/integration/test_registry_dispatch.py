@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from shared.contracts.events import RECIPIENTS_PER_MESSAGE, CircularDispatched
@@ -333,3 +334,17 @@ async def test_recipient_without_a_relay_duty_has_nothing_to_relay(registry: Reg
 async def _office_of(registry: RegistryUnderTest, agency_id: str) -> Office:
     scopes = ("letters:read", "letters:write", "lists:write")
     return Office(agency_id, "krabi", await registry.headers(agency_id, *scopes))
+
+
+@pytest.mark.parametrize("table", ["circulars", "agencies"])
+async def test_what_recipients_refer_to_is_never_removed(registry: RegistryUnderTest, office: Office, table: str) -> None:
+    assert (await registry.dispatch(office, await _ready(registry, office), "key")).status_code == 202
+    async with registry.database.connection() as connection:
+        with pytest.raises(asyncpg.RestrictViolationError):
+            await connection.execute(f"DELETE FROM {table}")
+        lost = await connection.fetchval(
+            "SELECT count(*) FROM recipients LEFT JOIN agencies USING (agency_id) LEFT JOIN circulars USING (circular_id) "
+            "WHERE agencies.agency_id IS NULL OR circulars.circular_id IS NULL"
+        )
+    assert lost == 0
+    assert await registry.count("recipients") == 2

@@ -1,12 +1,13 @@
 """Tokens: only a whole, unexpired one of the right issuer and audience proves a caller."""
 
+from typing import Literal
 from uuid import uuid4
 
 import pytest
-from joserfc.jwk import KeySet
+from joserfc.jwk import KeySet, OKPKey
 
 from shared import problems
-from shared.access import AGENCY_SCOPES, Principal, Scope, TokenVerifier
+from shared.access import AGENCY_SCOPES, REMEMBERED_FOR, Principal, Scope, TokenVerifier
 from shared.problems import ProblemError
 from tests.support.spoil import spoilt
 from tests.support.tokens import TokenIssuer
@@ -56,3 +57,29 @@ async def test_keys_are_read_again_when_a_new_key_signs_and_not_at_every_spoilt_
         with pytest.raises(ProblemError):
             await verifier.verify(TokenIssuer().token(None, []))
     assert reads == 2
+
+
+async def test_a_good_token_is_checked_once_a_minute_and_never_beyond_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    issuer = TokenIssuer()
+    now, checked = 0.0, 0
+    verify = OKPKey.get_op_key
+
+    def counted(key: OKPKey, operation: Literal["sign", "verify"]) -> object:
+        nonlocal checked
+        checked += operation == "verify"
+        return verify(key, operation)
+
+    monkeypatch.setattr(OKPKey, "get_op_key", counted)
+    verifier = TokenVerifier(issuer.key_source, issuer="wian", audience="wian", clock=lambda: now)
+    token = issuer.token(uuid4(), AGENCY_SCOPES)
+    first = await verifier.verify(token)
+    for _ in range(3):
+        assert await verifier.verify(token) == first
+    assert checked == 1
+    now = REMEMBERED_FOR
+    assert await verifier.verify(token) == first
+    assert checked == 2
+
+    monkeypatch.setattr("shared.access.time.time", lambda: 2.0**40)
+    with pytest.raises(ProblemError):
+        await verifier.verify(token)

@@ -2,17 +2,16 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-import rfc8785
-
 from services.registry.domain.kinds import CORRESPONDENCE, FIELD_NAMES, FORM_NAMES, FORMS, Form, Kind, Requirements, requirements
 from services.registry.domain.numbering import IssuedNumber, Numbering
 from services.registry.problems import letters as problems
+from shared.canonical import canonical_json
 from shared.contracts.events import Secrecy, Speed
 from shared.problems import FieldError
 
@@ -197,14 +196,18 @@ def freeze(
             for attachment in attachments
         ],
     }
-    canonical = rfc8785.dumps(content)
+    canonical = canonical_json(content)
     return FrozenContent(canonical, hashlib.sha256(canonical).hexdigest())
+
+
+_FIELDS: Final = tuple(field.name for field in fields(Draft))
 
 
 def draft_to_json(draft: Draft) -> dict[str, Any]:
     """The draft as JSON values: days as ISO dates, the deadline in UTC."""
     return {
-        **asdict(draft),
+        # Not asdict, which copies what is replaced below.
+        **{name: getattr(draft, name) for name in _FIELDS},
         "date": _iso(draft.date),
         "kind": draft.kind.value,
         "form": None if draft.form is None else draft.form.value,

@@ -36,7 +36,8 @@ SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('ena
 ENTER: Final = """
 INSERT INTO sent_entries (entry_id, agency_id, register_id, year_be, series, running, number, letter_id, letter_date, sender,
     addressee, subject, speed, secrecy, state, state_reason, search_text)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::uuid[],
+    $9::date[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[])
 """
 
 NOTE_DISPATCHED: Final = """
@@ -203,7 +204,8 @@ async def plan_for_pages(connection: Connection) -> None:
 
 async def enter(connection: Connection, numbered: Sequence[tuple[Letter, IssuedNumber]]) -> None:
     """Enter letters that have just got their numbers."""
-    await connection.executemany(ENTER, [_new_entry(letter, number) for letter, number in numbered])
+    if numbered:
+        await connection.execute(ENTER, *zip(*(_new_entry(letter, number) for letter, number in numbered), strict=True))
 
 
 def _new_entry(letter: Letter, number: IssuedNumber) -> Sequence[object]:
@@ -238,23 +240,23 @@ async def enter_cancelled(
     """Enter a number that was voided before it became a letter: it stays in the book, as cancelled."""
     await connection.execute(
         ENTER,
-        entry_id,
-        agency_id,
-        number.key.register_id,
-        number.key.year_be,
-        number.key.series.value,
-        number.running,
-        number.printed,
-        None,
-        day,
-        "",
-        "",
-        "",
-        Speed.NORMAL.value,
-        Secrecy.NORMAL.value,
-        EntryState.CANCELLED.value,
-        reason,
-        search_text(number.printed, reason),
+        [entry_id],
+        [agency_id],
+        [number.key.register_id],
+        [number.key.year_be],
+        [number.key.series.value],
+        [number.running],
+        [number.printed],
+        [None],
+        [day],
+        [""],
+        [""],
+        [""],
+        [Speed.NORMAL.value],
+        [Secrecy.NORMAL.value],
+        [EntryState.CANCELLED.value],
+        [reason],
+        [search_text(number.printed, reason)],
     )
 
 

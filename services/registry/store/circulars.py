@@ -35,8 +35,11 @@ FROM recipients r JOIN circulars c ON c.circular_id = r.circular_id
 WHERE r.circular_id = $1 AND r.position <= c.recipient_count - c.copy_count ORDER BY r.position
 """
 
+# By the names and in the forms of the event.
 FROZEN: Final = """
-SELECT recipient_id, position, agency_id, title, relay_duty, role, relay_target, succeeded_agency_id FROM recipients
+SELECT recipient_id::text, position, agency_id::text, title, relay_duty, role, relay_target,
+    succeeded_agency_id::text AS in_place_of
+FROM recipients
 WHERE circular_id = $1 ORDER BY position
 """
 
@@ -155,7 +158,7 @@ async def among(connection: Connection, circular_id: UUID, agency_ids: Sequence[
 
 
 async def frozen(connection: Connection, circular_id: UUID, piece: int) -> AsyncGenerator[list[Row]]:
-    """The order's recipients in list order, at most `piece` at once."""
+    """The order's recipients in list order, as the event tells of them, at most `piece` at once."""
     cursor = await connection.cursor(FROZEN, circular_id)
     while rows := await cursor.fetch(piece):
         yield rows

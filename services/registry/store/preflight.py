@@ -11,8 +11,8 @@ from services.registry.preflight.facts import AddresseeFacts, Suspect, Suspects
 from services.registry.preflight.findings import MOST_SHOWN
 from shared.postgres import Connection, Row
 
-# $1 to $3 are what a list resolves to, in order, or $4 names the circular whose recipients are frozen. Each suspicion is one pass
-# over them; its first rows come with the count of all. Titles are compared without spaces, invisible characters and the kind of
+# $1 to $3 are what a list resolves to, in order, or $4 names the circular whose recipients are frozen. Of each suspicion the
+# first rows come, with the count of all. A list is looked through with its agencies once: most of it is not suspicious. Titles are compared without spaces, invisible characters and the kind of
 # digits. What is closed on the day $6 and still here has nobody who follows it, or several.
 SUSPECTS: Final = r"""
 WITH addressees AS MATERIALIZED (
@@ -24,24 +24,27 @@ WITH addressees AS MATERIALIZED (
     SELECT position, title, translate(replace(title, U&'\0E4D\0E32', U&'\0E33'), U&'๐๑๒๓๔๕๖๗๘๙ \200B\200C\200D\FEFF', '0123456789') AS same
     FROM addressees
 ), repeated AS (
-    SELECT position, title, first_value(position) OVER (PARTITION BY same ORDER BY position) AS first FROM compared
-), suspects AS (
-    SELECT 'repeated' AS what, position, title, 'also entry ' || first AS detail FROM repeated WHERE first <> position
-    UNION ALL
-    SELECT 'without_channel', r.position, r.title, a.code
-    FROM addressees r JOIN agencies a ON a.agency_id = r.agency_id WHERE a.email IS NULL
-    UNION ALL
-    SELECT 'not_saraban', r.position, r.title, a.email
+    SELECT same, min(position) AS first FROM compared GROUP BY same HAVING count(*) > 1
+), suspected AS MATERIALIZED (
+    SELECT r.position, r.title, r.succeeded_agency_id, a.code, a.name_th, a.kind, a.email, a.valid_until, a.successor_ids
     FROM addressees r JOIN agencies a ON a.agency_id = r.agency_id
-    WHERE a.email IS NOT NULL AND NOT starts_with(lower(a.email), 'saraban') AND NOT a.kind = ANY ($5::text[])
+    WHERE a.email IS NULL OR NOT starts_with(lower(a.email), 'saraban') OR a.valid_until <= $6 OR r.succeeded_agency_id IS NOT NULL
+), suspects AS (
+    SELECT 'repeated' AS what, c.position, c.title, 'also entry ' || r.first AS detail
+    FROM compared c JOIN repeated r ON r.same = c.same AND r.first <> c.position
     UNION ALL
-    SELECT 'closed', r.position, r.title, concat_ws(', followed by ', a.code, (
-        SELECT string_agg(s.code, ' or ' ORDER BY s.code) FROM agencies s WHERE s.agency_id = ANY (a.successor_ids)
+    SELECT 'without_channel', position, title, code FROM suspected WHERE email IS NULL
+    UNION ALL
+    SELECT 'not_saraban', position, title, email FROM suspected
+    WHERE email IS NOT NULL AND NOT starts_with(lower(email), 'saraban') AND NOT kind = ANY ($5::text[])
+    UNION ALL
+    SELECT 'closed', position, title, concat_ws(', followed by ', code, (
+        SELECT string_agg(s.code, ' or ' ORDER BY s.code) FROM agencies s WHERE s.agency_id = ANY (suspected.successor_ids)
     ))
-    FROM addressees r JOIN agencies a ON a.agency_id = r.agency_id WHERE a.valid_until <= $6
+    FROM suspected WHERE valid_until <= $6
     UNION ALL
-    SELECT 'succeeded', r.position, r.title, format('%s (%s) gets it in place of %s (%s)', a.name_th, a.code, p.name_th, p.code)
-    FROM addressees r JOIN agencies a ON a.agency_id = r.agency_id JOIN agencies p ON p.agency_id = r.succeeded_agency_id
+    SELECT 'succeeded', r.position, r.title, format('%s (%s) gets it in place of %s (%s)', r.name_th, r.code, p.name_th, p.code)
+    FROM suspected r JOIN agencies p ON p.agency_id = r.succeeded_agency_id
     UNION ALL
     SELECT 'decomposed', position, title, '' FROM addressees WHERE strpos(title, U&'\0E4D\0E32') > 0
 ), ranked AS (
