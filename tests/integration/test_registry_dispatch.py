@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, LiteralString
 from uuid import uuid4
 
 import asyncpg
@@ -336,12 +336,15 @@ async def _office_of(registry: RegistryUnderTest, agency_id: str) -> Office:
     return Office(agency_id, "krabi", await registry.headers(agency_id, *scopes))
 
 
-@pytest.mark.parametrize("table", ["circulars", "agencies"])
+REMOVALS: Final[dict[str, LiteralString]] = {"circulars": "DELETE FROM circulars", "agencies": "DELETE FROM agencies"}
+
+
+@pytest.mark.parametrize("table", REMOVALS)
 async def test_what_recipients_refer_to_is_never_removed(registry: RegistryUnderTest, office: Office, table: str) -> None:
     assert (await registry.dispatch(office, await _ready(registry, office), "key")).status_code == 202
     async with registry.database.connection() as connection:
         with pytest.raises(asyncpg.RestrictViolationError):
-            await connection.execute(f"DELETE FROM {table}")
+            await connection.execute(REMOVALS[table])
         lost = await connection.fetchval(
             "SELECT count(*) FROM recipients LEFT JOIN agencies USING (agency_id) LEFT JOIN circulars USING (circular_id) "
             "WHERE agencies.agency_id IS NULL OR circulars.circular_id IS NULL"
