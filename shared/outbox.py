@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import orjson
@@ -11,8 +11,9 @@ from opentelemetry import metrics
 
 from shared import broker, postgres
 from shared.broker import Outgoing, Publisher
-from shared.contracts.envelope import Envelope, Event
+from shared.contracts.envelope import Event, envelope
 from shared.contracts.topology import Exchange
+from shared.ids import new_id
 from shared.postgres import Connection, Database, Row
 from shared.runtime import pause
 from shared.telemetry import current_traceparent
@@ -62,23 +63,9 @@ async def add(
     if not events:
         return
     traces = traceparents or [current_traceparent()] * len(events)
-    envelopes = [
-        Envelope(source=f"wian/{source}", type=event.TYPE, traceparent=trace, data=None)
-        for event, trace in zip(events, traces, strict=True)
-    ]
-    await connection.execute(
-        ADD,
-        [envelope.id for envelope in envelopes],
-        [envelope.type for envelope in envelopes],
-        [_body(envelope, event) for envelope, event in zip(envelopes, events, strict=True)],
-        traces,
-    )
-
-
-def _body(envelope: Envelope, event: Event) -> bytes:
-    # The event goes to JSON once, not by way of a dictionary: a nation's agencies are 100,000 events.
-    head = envelope.model_dump_json(exclude_none=True, exclude={"data"}).removesuffix("}")
-    return f'{head},"data":{event.model_dump_json()}}}'.encode()
+    # An event goes to JSON once, not by way of a dictionary: a nation's agencies are 100,000 of them.
+    data = [orjson.Fragment(event.model_dump_json()) for event in events]
+    await _add(connection, source, [event.TYPE for event in events], data, traces)
 
 
 async def add_payloads(connection: Connection, source: str, event: type[Event], payloads: Sequence[Mapping[str, object]]) -> None:
@@ -86,18 +73,19 @@ async def add_payloads(connection: Connection, source: str, event: type[Event], 
 
     Whether they have the event's form is for the caller's tests to show.
     """
-    traceparent = current_traceparent()
-    envelopes = [Envelope(source=f"wian/{source}", type=event.TYPE, traceparent=traceparent, data=None) for _ in payloads]
-    await connection.execute(
-        ADD,
-        [envelope.id for envelope in envelopes],
-        [event.TYPE] * len(envelopes),
-        [
-            orjson.dumps({**envelope.model_dump(mode="json", exclude_none=True), "data": payload})
-            for envelope, payload in zip(envelopes, payloads, strict=True)
-        ],
-        [traceparent] * len(envelopes),
-    )
+    await _add(connection, source, [event.TYPE] * len(payloads), payloads, [current_traceparent()] * len(payloads))
+
+
+async def _add(
+    connection: Connection, source: str, types: Sequence[str], data: Sequence[object], traceparents: Sequence[str | None]
+) -> None:
+    message_ids = [new_id() for _ in types]
+    now = datetime.now(UTC)
+    bodies = [
+        orjson.dumps(envelope(source, kind, message_id, now, trace, payload))
+        for message_id, kind, payload, trace in zip(message_ids, types, data, traceparents, strict=True)
+    ]
+    await connection.execute(ADD, message_ids, types, bodies, traceparents)
 
 
 def wait_before_retry(attempts: int) -> timedelta:

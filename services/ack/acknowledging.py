@@ -1,5 +1,6 @@
 """Records what recipients answer: the one transaction behind every door, for one answer or for thousands."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -166,7 +167,10 @@ async def change_answer(database: Database, recipient_id: UUID, change: Change, 
 async def _acknowledge(connection: Connection, asked: Sequence[Asked]) -> list[Recorded | ProblemError]:
     locked = await recipients.lock_to_answer(connection, sorted({one.recipient_id for one in asked}))
     changes = await _opened(connection, locked)
-    results = [_decided(changes.get(one.recipient_id), one) for one in asked]
+    decided = Counter[tuple[Door, str]]()
+    results = [_decided(changes.get(one.recipient_id), one, decided) for one in asked]
+    for (door, decision), count in decided.items():
+        _acknowledged.add(count, {"door": door, "decision": decision})
     added = [event for change in changes.values() for event in change.added]
     if added:
         await events.append(connection, added)
@@ -192,7 +196,7 @@ async def _opened(connection: Connection, locked: Mapping[UUID, Locked]) -> dict
     return changes
 
 
-def _decided(change: _Change | None, asked: Asked) -> Recorded | ProblemError:
+def _decided(change: _Change | None, asked: Asked, decided: Counter[tuple[Door, str]]) -> Recorded | ProblemError:
     caller, now = asked.caller, asked.now
     if change is None:
         return under_way()
@@ -201,7 +205,7 @@ def _decided(change: _Change | None, asked: Asked) -> Recorded | ProblemError:
     except ProblemError as error:
         return error
     decision = decide_acknowledgment(change.state, asked.draft, letter=change.target.letter, now=now, door=caller.door)
-    _acknowledged.add(1, {"door": caller.door, "decision": type(decision).__name__})
+    decided[caller.door, type(decision).__name__] += 1
     refusal = _refusal(decision)
     if refusal is not None:
         return refusal

@@ -30,3 +30,19 @@ class Envelope(BaseModel):
     datacontenttype: Literal["application/json"] = "application/json"
     traceparent: str | None = None
     data: JsonValue
+
+
+def envelope(
+    service: str, event_type: str, message_id: UUID, at: datetime, traceparent: str | None, data: object
+) -> dict[str, object]:
+    """The JSON members of an Envelope without the model, for those who write thousands at once; `data` is JSON already."""
+    members: dict[str, object] = {
+        "specversion": "1.0",
+        "id": message_id,
+        "source": f"wian/{service}",
+        "type": event_type,
+        "time": at,
+        "datacontenttype": "application/json",
+        "data": data,
+    }
+    return members if traceparent is None else {**members, "traceparent": traceparent}

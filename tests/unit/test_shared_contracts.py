@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+import orjson
 import pytest
 
 from services.dispatch.delivery.jobs import Address, CircularContent
 from services.dispatch.payload import WebhookBodies
+from shared.contracts.envelope import Envelope, envelope
 from shared.contracts.events import CircularDispatched, LetterSummary, Role
 from tests.support.dispatch import circular_dispatched
 
@@ -41,3 +43,14 @@ def test_a_letter_stored_before_a_field_was_told_is_sent_again_with_the_same_byt
     data = json.loads(WebhookBodies(circular, "http://wian.test").body(address))["data"]
     assert data["letter"] == old["letter"]
     assert "role" not in data
+
+
+def test_what_is_written_to_the_outbox_is_read_as_an_envelope() -> None:
+    message_id, at = uuid4(), datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
+    members = envelope("ack", "wian.something.v1", message_id, at, "00-trace", orjson.Fragment('{"said": "ลงรับ"}'))
+    read = Envelope.model_validate_json(orjson.dumps(members))
+    assert read == Envelope(
+        id=message_id, source="wian/ack", type="wian.something.v1", time=at, traceparent="00-trace", data={"said": "ลงรับ"}
+    )
+    untraced = envelope("ack", "wian.something.v1", message_id, at, None, None)
+    assert set(untraced) == set(read.model_dump(exclude={"traceparent"}))

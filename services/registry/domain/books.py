@@ -17,7 +17,7 @@ from shared.thai.text import normalise
 # The books are searched by two or three neighbouring characters; so many of them are enough to find a text by.
 SHORTEST_SEARCH: Final = 2
 WIDEST_PIECE: Final = 3
-MOST_PIECES: Final = 10
+MOST_PIECES: Final = 6
 
 
 class EntryState(StrEnum):

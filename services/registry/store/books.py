@@ -26,11 +26,11 @@ NEAR: Final = 2000
 LOWEST: Final = UUID(int=0)
 HIGHEST: Final = UUID(int=2**128 - 1)
 
-# For this transaction alone: plans for the values at hand, and none that reads the whole table
-# or puts in order what an index has in order.
+# For this transaction alone: plans for the values at hand, and none that reads the whole table, puts in order what an index has in
+# order, or starts processes for what is found sooner without them.
 PLAN_FOR_PAGES: Final = """
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
-    set_config('jit', 'off', true), set_config('enable_sort', 'off', true)
+    set_config('jit', 'off', true), set_config('enable_sort', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)
 """
 
 ENTER: Final = """
