@@ -19,6 +19,7 @@ from wian.bench.apis import api, created, posted, served, token
 from wian.bench.bare import letter
 from wian.bench.result import Figure, figure
 from wian.bench.system import System
+from wian.embedded.processes import OwnedProcess
 
 ACKNOWLEDGMENTS: Final = 6_000
 AT_ONCE: Final = 64
@@ -61,11 +62,11 @@ async def acknowledgments(system: System) -> list[Figure]:
         agency_id, headers = await _agency(registry, *await bootstrap_operator(database))
         # The services check tokens by the registry's keys.
         system.variables["WIAN_PUBLIC_URL"] = str(registry.base_url)
-        async with served(system, ["services.ack", "api"]) as (url, _):
+        async with served(system, ["services.ack", "api"]) as (url, process):
             return [
                 *await _one_by_one(system, url, agency_id),
                 await _in_bulk(system, url, agency_id, headers),
-                *await _long_circular(system, url, agency_id, headers),
+                *await _long_circular(system, url, process, agency_id, headers),
             ]
 
 
@@ -117,7 +118,9 @@ async def _in_bulk(system: System, url: str, agency_id: UUID, headers: dict[str,
     return figure("bulk_acks_per_s", BULK / statistics.median(times), "1/s")
 
 
-async def _long_circular(system: System, url: str, agency_id: UUID, headers: dict[str, str]) -> list[Figure]:
+async def _long_circular(
+    system: System, url: str, process: OwnedProcess, agency_id: UUID, headers: dict[str, str]
+) -> list[Figure]:
     circular_id, recipients = await _circular(system, agency_id, LONG)
     path = f"/v1/circulars/{circular_id}"
     async with httpx.AsyncClient(base_url=url, timeout=PATIENCE, headers=headers) as http:
@@ -135,13 +138,29 @@ async def _long_circular(system: System, url: str, agency_id: UUID, headers: dic
         matrix = statistics.median([await asked("") for _ in range(ROUNDS)])
         bare_matrix = statistics.median([await bare(BARE_MATRIX, circular_id) for _ in range(ROUNDS)])
         page = statistics.median([await asked("/recipients", after=n * 3000, limit=100) for n in range(ROUNDS)])
+        annex, memory = await _printed(http, f"{path}/annex.pdf", process)
         bare_page = statistics.median([await bare(BARE_PAGE, circular_id, n * 3000) for n in range(ROUNDS)])
     lags = await _live(system, url, circular_id, recipients)
     return [
         figure("matrix_100k_ms", matrix * 1000, "ms", bare_matrix * 1000),
         figure("recipients_page_100k_ms", page * 1000, "ms", bare_page * 1000),
+        figure("annex_pdf_100k_seconds", annex, "s"),
+        figure("annex_pdf_100k_memory_mib", memory, "MiB"),
         figure("live_pages_1000_lag_seconds", max(lags), "s"),
     ]
+
+
+async def _printed(http: httpx.AsyncClient, path: str, process: OwnedProcess) -> tuple[float, float]:
+    """Seconds until the last byte of an annex has come, and by how many MiB the peak of the process grew."""
+    before, begun, size = process.peak_bytes(), time.perf_counter(), 0
+    async with http.stream("GET", path) as answer:
+        answer.raise_for_status()
+        async for piece in answer.aiter_raw():
+            size += len(piece)
+    spent = time.perf_counter() - begun
+    if size < LONG:
+        raise RuntimeError(f"an annex of {size} bytes")
+    return spent, (process.peak_bytes() - before) / 2**20
 
 
 async def _live(system: System, url: str, circular_id: UUID, recipients: Sequence[UUID]) -> list[float]:
