@@ -209,7 +209,15 @@ def reseal() -> int:
 
 
 @app.command
-def verify(file: Path, *, jwks: Path | None = None, letter: Path | None = None, expect_content_hash: str | None = None) -> int:
+def verify(
+    file: Path,
+    *,
+    jwks: Path | None = None,
+    letter: Path | None = None,
+    expect_content_hash: str | None = None,
+    checkpoint: Path | None = None,
+    tsa_roots: Path | None = None,
+) -> int:
     """Check exported receipts offline: 0 when they are right, 1 when a byte is wrong (which one is told), 2 when unreadable.
 
     Parameters
@@ -222,10 +230,14 @@ def verify(file: Path, *, jwks: Path | None = None, letter: Path | None = None, 
         The letter's frozen bytes (``/v1/letters/{id}/content``): the receipts must be of them.
     expect_content_hash
         Their SHA-256 in place of the bytes.
+    checkpoint
+        What ``/v1/circulars/{id}/checkpoint`` gave: the chain must be the one that it covers.
+    tsa_roots
+        Root certificates (PEM) of the time-stamping authority: the checkpoint must bear its time-stamp.
     """
-    from wian.verify import check_file
+    from wian.checking import check_file
 
-    return check_file(file, jwks, letter, expect_content_hash)
+    return check_file(file, jwks, letter, expect_content_hash, checkpoint, tsa_roots)
 
 
 def _run_until_interrupted(work: Coroutine[Any, Any, int]) -> int:

@@ -3,11 +3,9 @@
 import hashlib
 import json
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import rfc8785
@@ -50,6 +48,7 @@ _HEADER_MEMBERS: Final[Mapping[str, tuple[type, ...]]] = {
 }
 _RECEIPT_MEMBERS: Final[Mapping[str, tuple[type, ...]]] = {
     "format": (str,),
+    "circular_id": (str,),
     "sequence": (int,),
     "previous_sha256": (str, type(None)),
     "content_hash": (str,),
@@ -92,19 +91,28 @@ class Verified:
     content_hash: str | None = None
     previous: str | None = None
     sequence: int = 0
+    circular_id: str | None = None
+    # The hash of the receipt that a checkpoint names, if it was met.
+    watched: str | None = None
+    keys: Keys = field(default_factory=dict[str, Mapping[str, Any]])
 
 
-def verify(lines: Iterable[bytes], keys: Keys | None = None, content_hash: str | None = None) -> Verified:
-    """Check a receipt, a recipient's receipts or a circular's chain, line by line; raises Wrong at the first fault."""
+def verify(
+    lines: Iterable[bytes], keys: Keys | None = None, content_hash: str | None = None, *, watch: int | None = None
+) -> Verified:
+    """Check a receipt, a recipient's receipts or a circular's chain, line by line; raises Wrong at the first fault.
+
+    The hash of the receipt with the number `watch` is kept.
+    """
     state, header, offset = Verified(own_keys=keys is None), None, 0
     number, embedded = 0, dict[str, Mapping[str, Any]]()
     for number, raw in enumerate(lines, start=1):
-        line = _Line(raw, number, offset)
+        line = Line(raw, number, offset)
         if line.kind == "header" and number > 1:
             raise line.wrong("form", 0, "a header stands only in the first line")
         if line.kind == "header":
             embedded = keys_of(line.content)
-            known = embedded if keys is None else keys
+            known = state.keys = embedded if keys is None else keys
         elif keys is None and header is None:
             raise line.wrong("key unknown", 0, "the file has no header with keys: give them with --jwks")
         else:
@@ -116,9 +124,11 @@ def verify(lines: Iterable[bytes], keys: Keys | None = None, content_hash: str |
             header = line.content
         else:
             _follow(state, line, header)
+            if line.content["sequence"] == watch:
+                state.watched = line.sha256
         if content_hash is not None:
             line.expect("content_hash", content_hash)
-        state.content_hash = line.content["content_hash"]
+        state.content_hash, state.circular_id = line.content["content_hash"], line.content["circular_id"]
         offset += len(raw)
     if number == 0:
         raise Wrong(Fault("form", 1, 0, "the file is empty"))
@@ -126,7 +136,7 @@ def verify(lines: Iterable[bytes], keys: Keys | None = None, content_hash: str |
     return state
 
 
-def _follow(state: Verified, line: "_Line", header: Mapping[str, Any] | None) -> None:
+def _follow(state: Verified, line: "Line", header: Mapping[str, Any] | None) -> None:
     line.expect("format", FORMAT)
     sequence = line.content["sequence"]
     if header is not None:
@@ -166,7 +176,7 @@ def keys_of(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {key["kid"]: key for key in keys if isinstance(key.get("kid"), str) and isinstance(key.get("x"), str)}
 
 
-class _Line:
+class Line:
     """One line of a file: where its parts stand, and whether they fit together."""
 
     def __init__(self, raw: bytes, number: int, offset: int) -> None:
@@ -186,6 +196,11 @@ class _Line:
         # A body that does not parse is found by its hash, which tells the byte.
         with suppress(ValueError, RecursionError):
             self.content = json.loads(match["body"])
+
+    @property
+    def body(self) -> bytes:
+        """The exact bytes that were signed."""
+        return self._match["body"]
 
     def wrong(self, check: str, at: int, detail: str, *, exact: bool = True) -> Wrong:
         """The fault at this byte of the line."""
@@ -286,23 +301,3 @@ def _changed_byte(body: bytes, sha256: str) -> tuple[int, int] | None:
                 return at, value
         before.update(body[at : at + 1])
     return None
-
-
-def check_file(path: Path, jwks: Path | None, letter: Path | None, content_hash: str | None) -> int:
-    """Check the file and print the finding: 0 it is right, 1 something is wrong, 2 it cannot be read."""
-    try:
-        keys = None if jwks is None else keys_of(json.loads(jwks.read_bytes()))
-        if letter is not None:
-            content_hash = hashlib.sha256(letter.read_bytes()).hexdigest()
-        with path.open("rb") as file:
-            found = verify(file, keys, content_hash)
-    except Wrong as wrong:
-        print(wrong)
-        return 1
-    except (OSError, ValueError) as error:
-        print(f"cannot be read: {error}", file=sys.stderr)
-        return 2
-    print(f"OK: {found.receipts} receipts{', a whole chain' if found.chain else ''}, of content {found.content_hash}")
-    if found.own_keys:
-        print("The keys stand in the file itself: compare them with the published ones (--jwks) to know whose they are.")
-    return 0

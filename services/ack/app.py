@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -12,7 +13,9 @@ from services.ack.acknowledging import Recorder, under_way
 from services.ack.api import acknowledgments, annex, assets, circulars, corrections, entrance, evidence, pages, stamp, tracking
 from services.ack.config import AckSettings
 from services.ack.consumers import event_handler
+from services.ack.evidence.checkpoints import Checkpointer
 from services.ack.evidence.sealing import EvidenceKeys, Sealer
+from services.ack.evidence.time_stamping import TimeStampAuthority
 from services.ack.live import LivePages
 from services.ack.pages.forms import FormSigner
 from services.ack.reminding import Sweeper
@@ -42,8 +45,10 @@ PUBLIC_ROUTES: Final = (
     "/t/{link}/live",
     "/t/{link}/annex.{form}",
     "/assets/{name}",
-    # Public keys: whoever checks a receipt needs no account.
+    # Public keys, and checkpoints that everybody may keep: whoever checks a receipt needs no account.
     "/v1/evidence/jwks.json",
+    "/v1/evidence/checkpoints",
+    "/v1/evidence/checkpoints/{sequence}/time-stamp",
 )
 
 
@@ -111,10 +116,19 @@ async def open_parts(settings: AckSettings) -> AsyncGenerator[Parts]:
         probe = web.DatabaseProbe(database)
         resources = resources_of(settings, database)
         sealer = Sealer(database, resources.evidence_keys, utc_now, settings.ack_seal_poll_interval)
+        checkpointer = Checkpointer(
+            database,
+            resources.evidence_keys,
+            utc_now,
+            every=timedelta(minutes=settings.ack_checkpoint_minutes),
+            authority=None
+            if settings.ack_tsa_url is None
+            else TimeStampAuthority(str(settings.ack_tsa_url), settings.ack_tsa_timeout),
+        )
         sweeper = Sweeper(database, utc_now, settings.ack_reminder_poll_interval)
         yield Parts(
             app=create_app(resources, verifier),
-            workers=(consumer, relay, sweeper, sealer, Pruner(database)),
+            workers=(consumer, relay, sweeper, sealer, checkpointer, Pruner(database)),
             api_probes=(probe,),
             worker_probes=(probe, publisher, consumer),
         )

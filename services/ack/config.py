@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Final, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from services.ack.deadlines import Rules
@@ -31,6 +31,16 @@ class AckSettings(ServiceSettings):
     )
     ack_seal_poll_interval: Annotated[float, Field(gt=0, le=60)] = Field(
         default=0.5, description="Seconds between two looks for events that have no receipt yet."
+    )
+    ack_checkpoint_minutes: Annotated[float, Field(gt=0, le=7 * 24 * 60)] = Field(
+        default=60.0, description="Minutes between two checkpoints over the chains of receipts."
+    )
+    ack_tsa_url: HttpUrl | None = Field(
+        default=None,
+        description="Where a time-stamping authority answers (RFC 3161 over HTTP); without it checkpoints bear no time-stamp.",
+    )
+    ack_tsa_timeout: Annotated[float, Field(gt=0, le=120)] = Field(
+        default=20.0, description="Seconds within which the time-stamping authority answers."
     )
     ack_prefetch: Annotated[int, Field(ge=1, le=100)] = Field(
         default=8, description="Most broker messages that one acknowledgment worker has in hand."

@@ -1,21 +1,23 @@
 """Routes by which sender and recipient take their proof with them."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
 from services.ack.api.bodies import RotatedKeyOut
 from services.ack.api.dependencies import Ack, CircularReader, RecipientReader, sent_by
-from services.ack.evidence.form import HEADER_FORMAT, Sealed, Signer, moment
+from services.ack.evidence.form import HEADER_FORMAT, Sealed, Signer, b64, moment
 from services.ack.resources import Resources
-from services.ack.store import circulars, evidence, recipients
+from services.ack.store import checkpoints, circulars, evidence, recipients
+from services.ack.store.checkpoints import Covered
 from services.ack.store.circulars import Circular
 from services.ack.store.evidence import Chain
 from shared import problems as common
 from shared.access import Principal, Scope, needs
+from shared.canonical import canonical_json
 from shared.postgres import Connection, Database
 from shared.problems import ProblemError
 
@@ -36,6 +38,38 @@ async def read_keys(ack: Ack) -> dict[str, Any]:
 async def rotate_key(_: Operator, ack: Ack) -> RotatedKeyOut:
     """What was signed before stays valid: old keys stay published, with the time at which they were retired."""
     return RotatedKeyOut(kid=await ack.evidence_keys.rotate(ack.database))
+
+
+@router.get("/evidence/checkpoints", summary="Read the checkpoints", response_class=StreamingResponse)
+async def read_checkpoints(
+    ack: Ack,
+    after: Annotated[int, Query(ge=0, le=2**62, description="The number of the checkpoint before.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=500, description="Most checkpoints of the page.")] = 100,
+) -> StreamingResponse:
+    """One a line (NDJSON), oldest first, each signed and with the hash of the one before. They tell of no letter: everybody may keep them."""
+    async with ack.database.connection() as connection:
+        found = await checkpoints.page(connection, after, limit)
+    return StreamingResponse(_each(sealed.line("checkpoint") for _, sealed in found), media_type=MEDIA_TYPE)
+
+
+@router.get("/evidence/checkpoints/{sequence}/time-stamp", summary="Take a checkpoint's time-stamp", response_class=Response)
+async def read_time_stamp(sequence: Annotated[int, Path(ge=1, le=2**62)], ack: Ack) -> Response:
+    """What the time-stamping authority answered (RFC 3161, a TimeStampResp in DER) over the exact bytes of the checkpoint's body."""
+    async with ack.database.connection() as connection:
+        answer = await checkpoints.time_stamp(connection, sequence)
+    if answer is None:
+        raise ProblemError(common.NOT_FOUND, "there is no such checkpoint, or it has no time-stamp yet")
+    return Response(answer, media_type="application/timestamp-reply")
+
+
+@router.get(
+    "/circulars/{circular_id}/checkpoint", summary="Take the proof of a circular's checkpoint", response_class=StreamingResponse
+)
+async def read_checkpoint(circular_id: UUID, caller: CircularReader, ack: Ack) -> StreamingResponse:
+    """For the sender: the newest checkpoint that covers the circular's chain, and the proof that it does, as `wian verify` reads them."""
+    async with ack.database.connection() as connection:
+        await sent_by(connection, circular_id, caller)
+        return _proof(await checkpoints.newest_of(connection, circular_id))
 
 
 @router.get("/recipients/{recipient_id}/receipts", summary="Export a recipient's receipts", response_class=StreamingResponse)
@@ -96,10 +130,28 @@ async def _published(connection: Connection) -> list[dict[str, Any]]:
     ]
 
 
-async def _lines(header: Sealed, found: Sequence[Sealed]) -> AsyncGenerator[bytes]:
-    yield header.line("header")
-    for one in found:
-        yield one.line("receipt")
+def _proof(covered: Covered | None) -> StreamingResponse:
+    if covered is None:
+        raise ProblemError(common.NOT_FOUND, "no checkpoint covers this yet: one is made on a schedule")
+    proof = {
+        "circular_id": str(covered.chain.circular_id),
+        "head_sha256": covered.chain.head_sha256,
+        "path": covered.path.hex(),
+        "position": covered.position,
+        "sequence": covered.chain.sequence,
+        "time_stamp": None if covered.time_stamp is None else b64(covered.time_stamp),
+    }
+    lines = (covered.checkpoint.line("checkpoint"), canonical_json(proof) + b"\n")
+    return StreamingResponse(_each(lines), media_type=MEDIA_TYPE)
+
+
+async def _each(lines: Iterable[bytes]) -> AsyncGenerator[bytes]:
+    for line in lines:
+        yield line
+
+
+def _lines(header: Sealed, found: Sequence[Sealed]) -> AsyncGenerator[bytes]:
+    return _each((header.line("header"), *(one.line("receipt") for one in found)))
 
 
 async def _chain_lines(database: Database, header: Sealed, chain: Chain) -> AsyncGenerator[bytes]:
