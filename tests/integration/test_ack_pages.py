@@ -265,7 +265,7 @@ async def test_a_letter_under_way_says_so_readably(ack: OpenAck) -> None:
 async def test_assets_are_a_closed_list(ack: OpenAck) -> None:
     page = (await ack.http.get("/a/spoilt")).text
     wanted = set(re.findall(r'"(/assets/[^"]+)"', page)) | {"/assets/track.js"}
-    assert len(wanted) == 5
+    assert len(wanted) == 6
     for path in wanted:
         answer = await ack.http.get(path)
         assert answer.status_code == 200
