@@ -108,3 +108,30 @@ async def test_a_letter_is_refused_on_the_same_page(ack: OpenAck, visitor: Visit
         await page.get_by_role("button", name="Refuse").click()
         await expect(page.get_by_role("heading", name="Refused")).to_be_visible()
         await keep_picture(page, "refused-phone")
+
+
+async def test_a_clerk_corrects_and_withdraws_what_was_wrong(ack: OpenAck, visitor: Visitor) -> None:
+    sent = sent_letter()
+    (recipient, _) = sent.recipients
+    await ack.apply(*sent.chunks())
+    await ack.acknowledge(recipient)
+    async with visitor.page(f"/a/{ack.link(recipient)}", size=PHONE, script=False) as page:
+        await page.get_by_text("Correct the number or the date").click()
+        number = page.locator("#cor-receive_number")
+        await expect(number).to_have_value(REGISTERED["receive_number"])
+        await number.fill("๑๑๐๗๓")
+        await page.locator("#cor-reason").fill("พิมพ์ผิด")
+        await page.get_by_role("button", name="Record the correction").click()
+        await expect(page.get_by_role("status")).to_contain_text("The correction is recorded")
+        await expect(page.locator(".stamp")).to_contain_text("๑๑๐๗๓")
+        # Loading again is asked with GET, and changes nothing.
+        await page.reload()
+        await page.get_by_text("Withdraw an answer given by mistake").click()
+        await page.get_by_role("button", name="Withdraw").click()
+        await expect(page.locator("#wit-reason")).to_be_focused()
+        await page.locator("#wit-reason").fill("ลงรับผิดฉบับ")
+        await page.get_by_role("button", name="Withdraw").click()
+        await expect(page.get_by_role("status")).to_contain_text("The answer is withdrawn")
+        await expect(page.get_by_role("heading", name="Register this letter")).to_be_visible()
+    assert (await ack.rows(sent))[0]["receive_number"] is None
+    assert await ack.outgoing() == ["ack.recipient.registered.v1"] * 2 + ["ack.recipient.withdrawn.v1"]

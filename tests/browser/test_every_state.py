@@ -8,7 +8,7 @@ import pytest
 
 from shared.contracts.events import Secrecy, Speed
 from tests.support import afterwards
-from tests.support.ack import NOW, REJECTED, OpenAck, Sent, agency_of, circular, handed_over, undeliverable
+from tests.support.ack import NOW, REGISTERED, REJECTED, OpenAck, Sent, agency_of, circular, handed_over, undeliverable
 from tests.support.browser import SIZES, Visitor, is_wider_than_its_window, keep_picture, violations
 
 # Each brings the record into a state and says which page shows it, and with which status.
@@ -48,6 +48,33 @@ async def refused_letter(ack: OpenAck) -> tuple[str, int]:
     sent = await _sent(ack)
     await ack.acknowledge(sent.recipients[0], REJECTED)
     return _page(ack, sent)
+
+
+async def disputed_letter(ack: OpenAck) -> tuple[str, int]:
+    sent = await _sent(ack)
+    await ack.acknowledge(sent.recipients[0])
+    path = f"/v1/recipients/{sent.recipients[0].recipient_id}/disputes"
+    said = {"text": "เลขรับนี้เป็นของหนังสืออีกฉบับหนึ่ง โปรดตรวจสอบทะเบียนหนังสือรับ"}
+    assert (await ack.http.post(path, json=said, headers=ack.headers(sent.sender))).status_code == 200
+    return _page(ack, sent)
+
+
+async def corrected_letter(ack: OpenAck) -> tuple[str, int]:
+    sent = await _sent(ack)
+    await ack.acknowledge(sent.recipients[0])
+    path = f"/v1/recipients/{sent.recipients[0].recipient_id}/corrections"
+    body = {"registration": {**REGISTERED, "receive_number": "๑๑๐๗๓"}, "reason": "พิมพ์ผิด"}
+    assert (await ack.http.post(path, json=body, headers=ack.headers(sent.recipients[0].agency_id))).status_code == 200
+    return _page(ack, sent)[0] + "?done=corrected", 200
+
+
+async def withdrawn_answer(ack: OpenAck) -> tuple[str, int]:
+    sent = await _sent(ack)
+    await ack.acknowledge(sent.recipients[0])
+    path = f"/v1/recipients/{sent.recipients[0].recipient_id}/withdrawals"
+    headers = ack.headers(sent.recipients[0].agency_id)
+    assert (await ack.http.post(path, json={"reason": "ลงรับผิดฉบับ"}, headers=headers)).status_code == 200
+    return _page(ack, sent)[0] + "?done=withdrawn", 200
 
 
 async def recalled_letter(ack: OpenAck) -> tuple[str, int]:
@@ -105,6 +132,9 @@ STATES: Final[dict[str, State]] = {
         secret_letter,
         registered_letter,
         refused_letter,
+        disputed_letter,
+        corrected_letter,
+        withdrawn_answer,
         recalled_letter,
         recalled_after_the_answer,
         unknown_link,
@@ -122,8 +152,9 @@ async def test_every_state_is_accessible_and_fits(ack: OpenAck, visitor: Visitor
     path, status = await STATES[name](ack)
     for size, window in SIZES.items():
         async with visitor.page(path, size=window, status=status) as page:
-            for closed in await page.locator("details:not([open]) > summary").all():
-                await closed.click()
+            closed = page.locator("details:not([open]) > summary")
+            while await closed.count():
+                await closed.first.click()
             assert await violations(page) == []
             assert not await is_wider_than_its_window(page)
             await keep_picture(page, f"{name}-{size}")
