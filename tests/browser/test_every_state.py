@@ -94,6 +94,13 @@ async def unknown_link(_ack: OpenAck) -> tuple[str, int]:
     return "/a/spoilt", 404
 
 
+async def revoked_link(ack: OpenAck) -> tuple[str, int]:
+    sent = await _sent(ack)
+    path = f"/v1/recipients/{sent.recipients[0].recipient_id}/link-revocations"
+    assert (await ack.http.post(path, json={"reason": "ส่งผิดกล่องจดหมาย"}, headers=ack.headers(sent.sender))).status_code == 200
+    return _page(ack, sent)[0], 410
+
+
 async def letter_under_way(ack: OpenAck) -> tuple[str, int]:
     return f"/a/{ack.link(circular(1).recipients[0])}", 503
 
@@ -138,6 +145,7 @@ STATES: Final[dict[str, State]] = {
         recalled_letter,
         recalled_after_the_answer,
         unknown_link,
+        revoked_link,
         letter_under_way,
         entrance_for_paper,
         tracked_circular,

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from services.ack import problems, wording
 from services.ack.acknowledging import Caller, change_answer, under_way
-from services.ack.api.dependencies import Ack, read_link
+from services.ack.api.dependencies import Ack, by_link
 from services.ack.decide import RegistrationDraft, RejectionDraft
 from services.ack.facts import Door
 from services.ack.fold import ANSWERED, State
@@ -39,8 +39,7 @@ MOST_FIELDS: Final = 40
 async def show_letter(link: Link, ack: Ack, done: Done = "") -> Response:
     """The letter with the form, or with what is recorded. Changes nothing, however often a mail scanner opens it."""
     try:
-        recipient_id = read_link(ack, Purpose.ACKNOWLEDGE, link)
-        circular, recipient = await _letter(ack, recipient_id)
+        circular, recipient = await _letter(ack, *by_link(ack, link, Door.PAGE))
     except ProblemError as error:
         return trouble(error)
     now = ack.now().astimezone(BANGKOK)
@@ -52,27 +51,29 @@ async def show_letter(link: Link, ack: Ack, done: Done = "") -> Response:
 async def take_form(link: Link, request: Request, ack: Ack) -> Response:
     """Records what was typed. Without the nonce of an opened page, and what each form must have, nothing is recorded."""
     try:
-        recipient_id = read_link(ack, Purpose.ACKNOWLEDGE, link)
-        _, recipient = await _letter(ack, recipient_id)
+        recipient_id, by = by_link(ack, link, Door.PAGE)
+        _, recipient = await _letter(ack, recipient_id, by)
     except ProblemError as error:
         return trouble(error)
     typed = read_typed(await form_fields(request))
     try:
         if not ack.forms.is_valid(typed.values.get("nonce", ""), recipient_id, recipient.withdrawals):
             raise ProblemError(problems.FORM_EXPIRED)
-        await _record(ack, recipient_id, typed)
+        await _record(ack, recipient_id, typed, by)
     except ProblemError as error:
         typed = replace(typed, error=error)
     if typed.error is None and typed.outcome not in ANSWERS:
         # 303: the browser asks for the page with GET, so that loading it again changes nothing once more.
         return RedirectResponse(f"/a/{link}?done={typed.outcome}", 303, render.HEADERS)
     # What is recorded now: by this form, or by another door that was quicker.
-    circular, recipient = await _letter(ack, recipient_id)
+    try:
+        circular, recipient = await _letter(ack, recipient_id, by)
+    except ProblemError as error:
+        return trouble(error)
     return _shown(ack, link, circular, recipient, typed, status=200 if typed.error is None else typed.error.problem.status)
 
 
-async def _record(ack: Resources, recipient_id: UUID, typed: Typed) -> None:
-    by = Caller(Door.PAGE, "holder of the link")
+async def _record(ack: Resources, recipient_id: UUID, typed: Typed, by: Caller) -> None:
     match typed.asked():
         case RegistrationDraft() | RejectionDraft() as draft:
             await ack.recorder.acknowledge(recipient_id, draft, by, now=ack.now())
@@ -87,12 +88,15 @@ def trouble(error: ProblemError) -> Response:
     return render.page("trouble.html", values, status=error.problem.status, headers=headers)
 
 
-async def _letter(ack: Resources, recipient_id: UUID) -> tuple[Circular, Recipient]:
+async def _letter(ack: Resources, recipient_id: UUID, by: Caller) -> tuple[Circular, Recipient]:
     async with ack.database.connection() as connection:
-        recipient = await recipients.get(connection, recipient_id)
-        circular = None if recipient is None else await circulars.get(connection, recipient.circular_id)
-    if recipient is None or circular is None:
+        found = await recipients.get_by_link(connection, recipient_id, by.link_digest or b"")
+        circular = None if found is None else await circulars.get(connection, found[0].circular_id)
+    if found is None or circular is None:
         raise under_way()
+    recipient, opens = found
+    if not opens:
+        raise ProblemError(problems.LINK_REVOKED)
     return circular, recipient
 
 
