@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from playwright.async_api import Page, expect
 
-from shared.contracts.events import Speed
-from tests.support.ack import NOW, REGISTERED, REJECTED, OpenAck, Sent, agency_of, circular
+from shared.codes import acknowledgment_code
+from shared.contracts.events import Channel, HandOverGrade, Speed
+from tests.support.ack import NOW, REGISTERED, REJECTED, OpenAck, Sent, agency_of, circular, handed_over
 from tests.support.browser import LANGUAGES, PHONE, SIZES, Visitor, is_wider_than_its_window, keep_picture, violations
 
 
@@ -135,3 +136,42 @@ async def test_a_clerk_corrects_and_withdraws_what_was_wrong(ack: OpenAck, visit
         await expect(page.get_by_role("heading", name="Register this letter")).to_be_visible()
     assert (await ack.rows(sent))[0]["receive_number"] is None
     assert await ack.outgoing() == ["ack.recipient.registered.v1"] * 2 + ["ack.recipient.withdrawn.v1"]
+
+
+async def test_what_is_refused_after_an_answer_is_readable_too(ack: OpenAck, visitor: Visitor) -> None:
+    sent = sent_letter()
+    (recipient, _) = sent.recipients
+    await ack.apply(*sent.chunks())
+    async with visitor.page(f"/a/{ack.link(recipient)}", size=PHONE) as page:
+        await fill_in(page, "๗๗๗")
+        await ack.acknowledge(recipient)
+        await page.get_by_role("button", name="Register").click()
+        await expect(page.get_by_role("alert")).to_contain_text("๗๗๗")
+        await expect(page.locator(".stamp")).to_contain_text(REGISTERED["receive_number"])
+        assert await violations(page) == []
+        await keep_picture(page, "answered-otherwise-phone")
+        await page.get_by_text("Correct the number or the date").click()
+        await page.locator("#cor-receive_number").fill("ไม่มี")
+        await page.locator("#cor-reason").fill("พิมพ์ผิด")
+        await page.get_by_role("button", name="Record the correction").click()
+        await expect(page.locator("#cor-receive_number-fault")).to_be_visible()
+        await expect(page.locator("#cor-reason")).to_have_value("พิมพ์ผิด")
+        assert await violations(page) == []
+        await keep_picture(page, "correction-wrong-phone")
+
+
+async def test_a_code_from_paper_leads_to_the_letter(ack: OpenAck, visitor: Visitor) -> None:
+    sent = sent_letter()
+    (recipient, _) = sent.recipients
+    news = handed_over(sent, recipient, channel=Channel.PAPER, grade=HandOverGrade.BLIND)
+    await ack.apply(*sent.chunks(), news)
+    async with visitor.page("/a", size=PHONE) as page:
+        code = page.get_by_label("Acknowledgment code")
+        await code.fill("1234")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("alert")).to_be_visible()
+        assert await violations(page) == []
+        await keep_picture(page, "code-wrong-phone")
+        await code.fill(acknowledgment_code(ack.resources.settings.link_key.get_secret_value(), recipient.recipient_id))
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", level=1)).to_contain_text(sent.letter.subject)

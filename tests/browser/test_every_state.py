@@ -1,5 +1,6 @@
 """Both pages in every state that they can come to: WCAG 2.2 AA by axe, nothing to scroll sideways, a picture of each."""
 
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final
@@ -9,7 +10,7 @@ import pytest
 from shared.contracts.events import Secrecy, Speed
 from tests.support import afterwards
 from tests.support.ack import NOW, REGISTERED, REJECTED, OpenAck, Sent, agency_of, circular, handed_over, undeliverable
-from tests.support.browser import SIZES, Visitor, is_wider_than_its_window, keep_picture, violations
+from tests.support.browser import PHONE, SIZES, Visitor, is_wider_than_its_window, keep_picture, violations
 
 # Each brings the record into a state and says which page shows it, and with which status.
 State = Callable[[OpenAck], Awaitable[tuple[str, int]]]
@@ -127,8 +128,12 @@ async def tracked_recall(ack: OpenAck) -> tuple[str, int]:
     return f"/t/{ack.tracking(sent)}", 200
 
 
-async def expired_tracking_link(_ack: OpenAck) -> tuple[str, int]:
-    return "/t/spoilt", 404
+async def expired_tracking_link(ack: OpenAck) -> tuple[str, int]:
+    sent = await _sent(ack)
+    long_ago = time.time() - (ack.resources.settings.ack_tracking_link_days + 1) * 86_400
+    with pytest.MonkeyPatch.context() as moved:
+        moved.setattr("itsdangerous.timed.time.time", lambda: long_ago)
+        return f"/t/{ack.tracking(sent)}", 404
 
 
 STATES: Final[dict[str, State]] = {
@@ -165,4 +170,9 @@ async def test_every_state_is_accessible_and_fits(ack: OpenAck, visitor: Visitor
                 await closed.first.click()
             assert await violations(page) == []
             assert not await is_wider_than_its_window(page)
+            if window is PHONE:
+                # WCAG 1.4.10: also what 400 % leaves of a window of 1280.
+                await page.set_viewport_size({"width": 320, "height": 640})
+                assert not await is_wider_than_its_window(page)
+                await page.set_viewport_size({"width": window["width"], "height": window["height"]})
             await keep_picture(page, f"{name}-{size}")
