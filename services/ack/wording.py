@@ -60,7 +60,10 @@ REASONS: Final = {
 # What was done with a form of the page, which is then shown again.
 DONE: Final = {
     "corrected": Words("บันทึกการแก้ไขแล้ว หน่วยงานผู้ส่งได้รับแจ้งแล้ว", "The correction is recorded, and the sender has been told."),
-    "withdrawn": Words("ถอนการตอบรับแล้ว หน่วยงานผู้ส่งได้รับแจ้งแล้ว", "The answer is withdrawn, and the sender has been told."),
+    "withdrawn": Words(
+        "ถอนการตอบรับแล้ว หน่วยงานผู้ส่งได้รับแจ้งแล้ว ท่านตอบรับใหม่ได้",
+        "The answer is withdrawn, and the sender has been told. You can answer again.",
+    ),
     "defended": Words("แจ้งยืนยันเลขรับแล้ว หน่วยงานผู้ส่งได้รับแจ้งแล้ว", "The sender has been told that the number stands."),
 }
 

@@ -124,6 +124,7 @@ async def test_a_clerk_corrects_and_withdraws_what_was_wrong(ack: OpenAck, visit
         await page.locator("#cor-reason").fill("พิมพ์ผิด")
         await page.get_by_role("button", name="Record the correction").click()
         await expect(page.get_by_role("status")).to_contain_text("The correction is recorded")
+        await expect(page.get_by_role("status")).to_be_in_viewport()
         await expect(page.locator(".stamp")).to_contain_text("๑๑๐๗๓")
         # Loading again is asked with GET, and changes nothing.
         await page.reload()
@@ -133,6 +134,7 @@ async def test_a_clerk_corrects_and_withdraws_what_was_wrong(ack: OpenAck, visit
         await page.locator("#wit-reason").fill("ลงรับผิดฉบับ")
         await page.get_by_role("button", name="Withdraw").click()
         await expect(page.get_by_role("status")).to_contain_text("The answer is withdrawn")
+        await expect(page.get_by_role("status")).to_be_in_viewport()
         await expect(page.get_by_role("heading", name="Register this letter")).to_be_visible()
     assert (await ack.rows(sent))[0]["receive_number"] is None
     assert await ack.outgoing() == ["ack.recipient.registered.v1"] * 2 + ["ack.recipient.withdrawn.v1"]
