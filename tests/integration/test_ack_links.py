@@ -101,6 +101,8 @@ async def test_of_a_link_the_digest_alone_is_kept_and_nothing_is_logged(
     assert "/a/{link}" in printed
     async with ack.resources.database.connection() as connection:
         rows = await connection.fetch("SELECT row_to_json(l)::text AS said, octet_length(digest) AS size FROM link_changes l")
+        with pytest.raises(Exception, match="never changed"):
+            await connection.execute("DELETE FROM link_changes")
     assert [row["size"] for row in rows] == [32]
     for link in links:
         for told in (printed, changes.text, *(row["said"] for row in rows)):

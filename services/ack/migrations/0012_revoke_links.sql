@@ -9,3 +9,6 @@ CREATE TABLE link_changes (
     changed_at timestamptz NOT NULL,
     PRIMARY KEY (recipient_id, generation)
 );
+
+CREATE TRIGGER link_changes_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON link_changes
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
