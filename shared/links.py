@@ -28,9 +28,9 @@ class LinkSigner:
 
     key: str
 
-    def sign(self, purpose: Purpose, subject: UUID) -> str:
-        """A URL-safe token that names `subject`."""
-        return self._serializer(purpose).dumps(subject.hex)
+    def sign(self, purpose: Purpose, subject: UUID, *, generation: int = 0) -> str:
+        """A URL-safe token that names `subject`; of each `generation` another, though signed in the same second."""
+        return self._serializer(purpose).dumps(f"{subject.hex}.{generation}" if generation else subject.hex)
 
     def read(self, purpose: Purpose, token: str, *, max_age: int | None = None) -> UUID:
         """The subject of `token`; raises `LinkError` when it is spoilt, of another purpose, or older than `max_age`."""
@@ -38,9 +38,10 @@ class LinkSigner:
             value: object = self._serializer(purpose).loads(token, max_age=max_age)
         except BadSignature as error:
             raise LinkError("the link is spoilt or has expired") from error
-        if not isinstance(value, str) or len(value) != 2 * _BYTES_IN_UUID:
+        subject, _, _generation = value.partition(".") if isinstance(value, str) else ("", "", "")
+        if len(subject) != 2 * _BYTES_IN_UUID:
             raise LinkError("the link names nothing")
-        return UUID(value)
+        return UUID(subject)
 
     def _serializer(self, purpose: Purpose) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self.key, salt=f"wian-{purpose}")

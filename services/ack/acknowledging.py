@@ -28,6 +28,7 @@ from services.ack.facts import (
     new_event,
 )
 from services.ack.fold import RecipientState, answered, fold
+from services.ack.links import opens
 from services.ack.store import events, recipients
 from services.ack.store.recipients import Locked
 from shared import outbox
@@ -65,12 +66,16 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """By which door somebody comes, and as whom. A caller with a token speaks for its agency only."""
+    """By which door somebody comes, and as whom. A caller with a token speaks for its agency only.
+
+    `link_digest` is that of the link by which somebody comes without a token.
+    """
 
     door: Door
     actor: str
     agency_id: UUID | None = None
     side: Side = Side.RECIPIENT
+    link_digest: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,7 @@ class Recorder:
 async def change_answer(database: Database, recipient_id: UUID, change: Change, caller: Caller, *, now: datetime) -> Recorded:
     """Correct, take back, doubt or defend an answer; what was recorded before is kept. Raises ProblemError."""
     async with database.transaction() as connection:
-        target = _spoken_for((await recipients.lock_to_answer(connection, [recipient_id])).get(recipient_id), caller)
+        target = spoken_for((await recipients.lock_to_answer(connection, [recipient_id])).get(recipient_id), caller)
         before = (await events.of_recipients(connection, [recipient_id])).get(recipient_id, [])
         found = _Change(target, fold(before), before, [])
         corrections = sum(isinstance(event.fact, Corrected) for event in before)
@@ -201,7 +206,7 @@ def _decided(change: _Change | None, asked: Asked, decided: Counter[tuple[Door, 
     if change is None:
         return under_way()
     try:
-        _spoken_for(change.target, caller)
+        spoken_for(change.target, caller)
     except ProblemError as error:
         return error
     decision = decide_acknowledgment(change.state, asked.draft, letter=change.target.letter, now=now, door=caller.door)
@@ -221,7 +226,7 @@ def _decided(change: _Change | None, asked: Asked, decided: Counter[tuple[Door, 
     return Recorded(asked.recipient_id, change.target.circular_id, change.state, len(change.added) > added)
 
 
-def _spoken_for(target: Locked | None, caller: Caller) -> Locked:
+def spoken_for(target: Locked | None, caller: Caller) -> Locked:
     """The recipient, if the caller may speak for it or, on the other side, for its sender."""
     if target is None:
         # By link or by token: an acknowledgment may outrun the news of its letter, and must not be told that it is lost.
@@ -229,6 +234,8 @@ def _spoken_for(target: Locked | None, caller: Caller) -> Locked:
     speaks_for = target.sender_agency_id if caller.side is Side.SENDER else target.agency_id
     if caller.agency_id not in (None, speaks_for):
         raise ProblemError(common.NOT_FOUND)
+    if caller.link_digest is not None and not opens(target.links, caller.link_digest):
+        raise ProblemError(problems.LINK_REVOKED)
     return target
 
 

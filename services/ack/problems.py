@@ -124,6 +124,14 @@ LINK_INVALID: Final = Problem(
     "Open the link exactly as it was sent; ask the sender for a new one if it still fails.",
     "เปิดลิงก์ตามที่ได้รับทุกตัวอักษร หากยังไม่ได้โปรดขอลิงก์ใหม่จากหน่วยงานผู้ส่ง",
 )
+LINK_REVOKED: Final = Problem(
+    "link_revoked",
+    410,
+    "The link has been revoked",
+    "ลิงก์นี้ถูกยกเลิกแล้ว",
+    "Nothing was stored. Use the newest link that you were given, or ask the sender for one.",
+    "ยังไม่มีการบันทึก โปรดใช้ลิงก์ฉบับล่าสุดที่ได้รับ หรือขอลิงก์ใหม่จากหน่วยงานผู้ส่ง",
+)
 CODE_MISTYPED: Final = Problem(
     "code_mistyped",
     422,
@@ -173,6 +181,7 @@ CATALOGUE: Final = (
     REGISTRAR_INVALID,
     REJECTION_INVALID,
     LINK_INVALID,
+    LINK_REVOKED,
     CODE_MISTYPED,
     CODE_UNKNOWN,
     FORM_EXPIRED,

@@ -9,6 +9,7 @@ from services.ack.facts import Door, Level, RejectionReason
 from services.ack.fold import State
 from services.ack.store.recipients import Recipient
 from shared.contracts.events import Channel, CitedLetter, LetterSummary, ListedEnclosure, Role, Secrecy, Speed
+from shared.problems import Problem
 from shared.thai.dates import bangkok_date, clock, long_date, short_date
 from shared.thai.digits import to_thai
 
@@ -54,6 +55,28 @@ REASONS: Final = {
     RejectionReason.UNREADABLE: Words("เปิดอ่านไม่ได้", "cannot be read"),
     RejectionReason.NOT_COMPETENT: Words("ไม่อยู่ในอำนาจหน้าที่", "outside our authority"),
     RejectionReason.OTHER: Words("เหตุผลอื่น", "another reason"),
+}
+
+# What was done with a form of the page, which is then shown again.
+DONE: Final = {
+    "corrected": Words("บันทึกการแก้ไขแล้ว หน่วยงานผู้ส่งได้รับแจ้งแล้ว", "The correction is recorded, and the sender has been told."),
+    "withdrawn": Words(
+        "ถอนการตอบรับแล้ว หน่วยงานผู้ส่งได้รับแจ้งแล้ว ท่านตอบรับใหม่ได้",
+        "The answer is withdrawn, and the sender has been told. You can answer again.",
+    ),
+    "defended": Words("แจ้งยืนยันเลขรับแล้ว หน่วยงานผู้ส่งได้รับแจ้งแล้ว", "The sender has been told that the number stands."),
+}
+
+# The catalogue tells systems which call to make; whoever reads the page has its forms.
+REMEDIES_ON_PAGE: Final = {
+    "acknowledgment_conflict": Words(
+        "ตรวจสอบการตอบรับที่บันทึกไว้ด้านล่าง หากไม่ถูกต้องให้แก้ไขหรือถอนที่หน้านี้",
+        "Look at the answer below. If it is wrong, correct or withdraw it on this page.",
+    ),
+    "not_answered": Words(
+        "การตอบรับอาจถูกแก้ไขหรือถอนไปก่อนแล้ว โปรดตรวจสอบข้อมูลปัจจุบันที่แสดงในหน้านี้",
+        "It may have been changed or withdrawn before. Look at what this page shows now.",
+    ),
 }
 
 # What an addressee is to do; for action is what every letter is without a word.
@@ -177,6 +200,11 @@ def cited(letter: CitedLetter | ListedEnclosure) -> str:
         parts.append(f"ที่ {to_thai(letter.number)}")
         parts += [f"ลงวันที่ {long_date(letter.date)}"] if letter.date else []
     return " ".join(parts)
+
+
+def remedy_on_page(problem: Problem) -> Words:
+    """What a clerk should do about it."""
+    return REMEDIES_ON_PAGE.get(problem.code) or Words(problem.remedy_th, problem.remedy_en)
 
 
 def rejection(recipient: Recipient) -> str:

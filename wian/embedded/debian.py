@@ -1,4 +1,4 @@
-"""RabbitMQ from Debian's packages, unpacked into a folder: no root, nothing installed on the system."""
+"""Debian's packages unpacked into a folder, RabbitMQ's above all: no root, nothing installed on the system."""
 
 import asyncio
 import os
@@ -6,6 +6,7 @@ import platform
 import re
 import shutil
 import stat
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,49 +32,81 @@ exec "$BINDIR/erlexec" ${1+"$@"}
 """
 
 
-def _rabbitmq_folder(home: Path) -> Path:
+_REMEDY: Final = "set WIAN_AMQP_URL to the address of a RabbitMQ server, version 3.10 or later"
+
+
+def unpacked_folder(home: Path, package: str) -> Path:
+    """Where a package and what it needs are unpacked, on Debian and its like."""
     # A system upgraded to its next release gets the packages of that release.
     system = platform.freedesktop_os_release()
-    return home / "cache" / f"{_PACKAGE}-{system['ID']}-{system.get('VERSION_ID', 'unstable')}-{platform.machine()}"
+    return home / "cache" / f"{package}-{system['ID']}-{system.get('VERSION_ID', 'unstable')}-{platform.machine()}"
+
+
+def missing_tools() -> list[str]:
+    """Those of Debian's tools for packages that are not on the PATH."""
+    return [tool for tool in _TOOLS if shutil.which(tool) is None]
 
 
 def check_rabbitmq_can_be_had(home: Path) -> None:
     """Raise, before anything is started, when there is neither an unpacked RabbitMQ nor a way to fetch one."""
-    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
-    if missing and not (platform.system() == "Linux" and _rabbitmq_folder(home).exists()):
-        raise ServerUnavailable(
-            f"RabbitMQ is fetched with Debian's {missing[0]}, which is not on the PATH: "
-            "set WIAN_AMQP_URL to the address of a RabbitMQ server, version 3.10 or later."
-        )
+    missing = missing_tools()
+    if missing and not (platform.system() == "Linux" and unpacked_folder(home, _PACKAGE).exists()):
+        raise ServerUnavailable(f"RabbitMQ is fetched with Debian's {missing[0]}, which is not on the PATH: {_REMEDY}.")
 
 
 async def unpacked_rabbitmq(home: Path) -> Path:
     """The root of a file tree with RabbitMQ and Erlang; fetched the first time, about 35 MB."""
-    folder = _rabbitmq_folder(home)
+    folder = unpacked_folder(home, _PACKAGE)
     if folder.exists():
         return folder
+
+    def make_ready(tree: Path) -> None:
+        for script in [tree / "usr/lib/erlang/bin/erl", *tree.glob("usr/lib/erlang/erts-*/bin/erl")]:
+            script.write_text(_RELOCATABLE_ERL)
+            script.chmod(script.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+        _leave_out_plugins(tree)
+
+    try:
+        await unpack_packages(folder, [_PACKAGE], ours_even_if_installed=_OURS_EVEN_IF_INSTALLED, make_ready=make_ready)
+    except CommandFailed as error:
+        raise ServerUnavailable(
+            f"RabbitMQ could not be fetched from this system's package sources: look at the error below, or {_REMEDY}. {error}"
+        ) from error
+    return folder
+
+
+async def unpack_packages(
+    folder: Path,
+    packages: Sequence[str],
+    *,
+    ours_even_if_installed: re.Pattern[str],
+    make_ready: Callable[[Path], None] = lambda _tree: None,
+) -> None:
+    """Fetch packages and those they need that this system lacks, and unpack them; the folder appears when all is in it.
+
+    `ours_even_if_installed` finds, in dpkg's description of a package, that it is fetched though the system has it.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     async with locked(folder.with_suffix(".lock")):
         if not folder.exists():
             partial = folder.with_suffix(".partial")
             shutil.rmtree(partial, ignore_errors=True)  # a fetch that was interrupted
             partial.mkdir()
-            await _fetch(partial / "apt")
+            await _fetch(partial / "apt", packages, ours_even_if_installed)
             await _unpack(partial / "apt/archives", partial / "tree")
-            _leave_out_plugins(partial / "tree")
+            make_ready(partial / "tree")
             (partial / "tree").rename(folder)
             shutil.rmtree(partial)
-    return folder
 
 
-async def _fetch(workspace: Path) -> None:
+async def _fetch(workspace: Path, packages: Sequence[str], ours_even_if_installed: re.Pattern[str]) -> None:
     """Let apt work out and download the packages this system lacks, with lists and a cache of our own."""
     for name in ("lists/partial", "archives/partial"):
         (workspace / name).mkdir(parents=True)
     installed = Path("/var/lib/dpkg/status").read_text(encoding="utf-8", errors="replace").split("\n\n")
     status = workspace / "status"
     status.write_text(
-        "\n\n".join(package for package in installed if not _OURS_EVEN_IF_INSTALLED.search(package)), encoding="utf-8"
+        "\n\n".join(package for package in installed if not ours_even_if_installed.search(package)), encoding="utf-8"
     )
     options = {
         "Dir::State::lists": workspace / "lists",
@@ -85,16 +118,10 @@ async def _fetch(workspace: Path) -> None:
     }
     apt = ["apt-get", "--quiet", *(f"--option={name}={value}" for name, value in options.items())]
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        await run_command([*apt, "update"], environment=environment)
-        await run_command(
-            [*apt, "--yes", "--no-install-recommends", "--download-only", "install", _PACKAGE], environment=environment
-        )
-    except CommandFailed as error:
-        raise ServerUnavailable(
-            "RabbitMQ could not be fetched from this system's package sources: look at the error below, "
-            f"or set WIAN_AMQP_URL to the address of a RabbitMQ server, version 3.10 or later. {error}"
-        ) from error
+    await run_command([*apt, "update"], environment=environment)
+    await run_command(
+        [*apt, "--yes", "--no-install-recommends", "--download-only", "install", *packages], environment=environment
+    )
 
 
 async def _unpack(archives: Path, tree: Path) -> None:
@@ -106,9 +133,6 @@ async def _unpack(archives: Path, tree: Path) -> None:
             await run_command(["dpkg-deb", "--extract", str(archive), str(tree)])
 
     await asyncio.gather(*(unpack(archive) for archive in archives.glob("*.deb")))
-    for script in [tree / "usr/lib/erlang/bin/erl", *tree.glob("usr/lib/erlang/erts-*/bin/erl")]:
-        script.write_text(_RELOCATABLE_ERL)
-        script.chmod(script.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
 
 
 def _leave_out_plugins(tree: Path) -> None:

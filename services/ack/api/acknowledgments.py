@@ -19,11 +19,10 @@ from services.ack.api.bodies import (
     WaitingOut,
     WaitingPage,
 )
-from services.ack.api.dependencies import Ack, Acknowledger, RecipientReader, read_link
+from services.ack.api.dependencies import Ack, Acknowledger, RecipientReader, by_link
 from services.ack.facts import Door
 from services.ack.store import circulars, recipients
 from shared import problems as common
-from shared.links import Purpose
 from shared.pages import link_next
 from shared.problems import ProblemError
 from shared.telemetry import current_traceparent
@@ -54,8 +53,7 @@ async def acknowledge_with_token(
 @router.post("/v1/acknowledgments/{link}", summary="Acknowledge a letter with its link")
 async def acknowledge_with_link(link: Link, body: AcknowledgmentBody, ack: Ack) -> AcknowledgmentOut:
     """The same, with the `acknowledgment_url` that came with the letter; no token is needed."""
-    recipient_id = read_link(ack, Purpose.ACKNOWLEDGE, link)
-    by = Caller(Door.LINK, "holder of the link")
+    recipient_id, by = by_link(ack, link, Door.LINK)
     return AcknowledgmentOut.of(await ack.recorder.acknowledge(recipient_id, body.draft(), by, now=ack.now()))
 
 

@@ -17,6 +17,7 @@ _FONTS: Final = Path(fontpkg_sarabun.ROOT) / "files"
 # A closed list: the name in the address never becomes a path.
 FILES: Final = {
     "style.css": (_OWN / "style.css", "text/css; charset=utf-8"),
+    "icon.svg": (_OWN / "icon.svg", "image/svg+xml"),
     "track.js": (_OWN / "track.js", "text/javascript; charset=utf-8"),
     "Sarabun-Regular.ttf": (_FONTS / "Sarabun-Regular.ttf", "font/ttf"),
     "Sarabun-Medium.ttf": (_FONTS / "Sarabun-Medium.ttf", "font/ttf"),

@@ -16,13 +16,12 @@ from services.ack.api.bodies import (
     TimelineOut,
     WithdrawalIn,
 )
-from services.ack.api.dependencies import Ack, Acknowledger, CircularReader, RecipientReader, read_link
+from services.ack.api.dependencies import Ack, Acknowledger, CircularReader, RecipientReader, by_link
 from services.ack.facts import Door
 from services.ack.resources import Resources
 from services.ack.store import circulars, events, recipients
 from shared import problems as common
 from shared.access import Principal
-from shared.links import Purpose
 from shared.problems import ProblemError
 
 router = APIRouter(tags=["acknowledgments"])
@@ -63,15 +62,15 @@ async def withdraw(recipient_id: UUID, body: WithdrawalIn, caller: Acknowledger,
 @router.post("/v1/acknowledgments/{link}/corrections", summary="Correct a receive number with the letter's link")
 async def correct_with_link(link: Link, body: CorrectionIn, ack: Ack) -> AcknowledgmentOut:
     """The same as with a token."""
-    recipient_id = read_link(ack, Purpose.ACKNOWLEDGE, link)
-    return await _changed(ack, recipient_id, body, Caller(Door.LINK, "holder of the link"))
+    recipient_id, by = by_link(ack, link, Door.LINK)
+    return await _changed(ack, recipient_id, body, by)
 
 
 @router.post("/v1/acknowledgments/{link}/withdrawals", summary="Take an answer back with the letter's link")
 async def withdraw_with_link(link: Link, body: WithdrawalIn, ack: Ack) -> AcknowledgmentOut:
     """The same as with a token."""
-    recipient_id = read_link(ack, Purpose.ACKNOWLEDGE, link)
-    return await _changed(ack, recipient_id, body, Caller(Door.LINK, "holder of the link"))
+    recipient_id, by = by_link(ack, link, Door.LINK)
+    return await _changed(ack, recipient_id, body, by)
 
 
 @router.post("/v1/recipients/{recipient_id}/disputes", summary="Doubt a receive number of a recipient of your circular")

@@ -6,6 +6,9 @@ from uuid import UUID
 from fastapi import Depends, Request
 
 from services.ack import problems
+from services.ack.acknowledging import Caller
+from services.ack.facts import Door
+from services.ack.links import link_digest
 from services.ack.resources import Resources
 from services.ack.store import circulars
 from services.ack.store.circulars import Circular
@@ -25,6 +28,7 @@ Ack = Annotated[Resources, Depends(_resources)]
 
 Acknowledger = Annotated[Principal, Depends(needs(Scope.ACKNOWLEDGE))]
 CircularReader = Annotated[Principal, Depends(needs(Scope.CIRCULARS_READ))]
+LinkKeeper = Annotated[Principal, Depends(needs(Scope.CIRCULARS_READ, Scope.OPERATE))]
 RecipientReader = Annotated[Principal, Depends(needs(Scope.ACKNOWLEDGE, Scope.DELIVERIES_READ, Scope.CIRCULARS_READ))]
 
 
@@ -35,6 +39,15 @@ async def sent_by(connection: Connection, circular_id: UUID, caller: Principal) 
     if circular is None or circular.sender_agency_id != agency_id:
         raise ProblemError(common.NOT_FOUND)
     return circular
+
+
+def by_link(resources: Resources, link: str, door: Door) -> tuple[UUID, Caller]:
+    """The recipient that an acknowledgment link names, and whoever holds it; raises ProblemError `link_invalid`.
+
+    Whether the link was revoked is decided with the recipient's row, where that is read.
+    """
+    recipient_id = read_link(resources, Purpose.ACKNOWLEDGE, link)
+    return recipient_id, Caller(door, "holder of the link", link_digest=link_digest(link))
 
 
 def read_link(resources: Resources, purpose: Purpose, link: str) -> UUID:

@@ -1,21 +1,21 @@
 """The page behind the link in an e-mail: the letter, and a form that acknowledges it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Annotated, Final
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from services.ack import problems, wording
-from services.ack.acknowledging import Caller, under_way
-from services.ack.api.dependencies import Ack, read_link
-from services.ack.decide import Draft, RegistrationDraft, RejectionDraft
+from services.ack.acknowledging import Caller, change_answer, under_way
+from services.ack.api.dependencies import Ack, by_link
+from services.ack.decide import RegistrationDraft, RejectionDraft
 from services.ack.facts import Door
 from services.ack.fold import ANSWERED, State
 from services.ack.pages import render
+from services.ack.pages.typed import ANSWERS, Outcome, Typed, read_typed, standing
 from services.ack.resources import Resources
 from services.ack.store import circulars, recipients
 from services.ack.store.circulars import Circular
@@ -28,62 +28,57 @@ from shared.thai.dates import BANGKOK
 router = APIRouter(tags=["pages"])
 
 Link = Annotated[str, Path(max_length=300)]
+# What the form before has changed; it only chooses a sentence.
+Done = Annotated[str, Query(max_length=20)]
 
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 MOST_FIELDS: Final = 40
-REGISTERED: Final = "registered"
-REJECTED: Final = "rejected"
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """What stands in the forms: which of them was sent, its values, and what is wrong with them."""
-
-    outcome: str
-    values: Mapping[str, str]
-    error: ProblemError | None = None
-
-    @property
-    def faults(self) -> dict[str, str]:
-        """The code of the problem by field; a title for each is in the catalogue."""
-        if self.error is None:
-            return {}
-        return {fault.pointer.removeprefix("/"): fault.code for fault in self.error.errors}
 
 
 @router.api_route("/a/{link}", methods=["GET", "HEAD"], response_class=HTMLResponse, include_in_schema=False)
-async def show_letter(link: Link, ack: Ack) -> Response:
+async def show_letter(link: Link, ack: Ack, done: Done = "") -> Response:
     """The letter with the form, or with what is recorded. Changes nothing, however often a mail scanner opens it."""
     try:
-        recipient_id = read_link(ack, Purpose.ACKNOWLEDGE, link)
-        circular, recipient = await _letter(ack, recipient_id)
+        circular, recipient = await _letter(ack, *by_link(ack, link, Door.PAGE))
     except ProblemError as error:
         return trouble(error)
     now = ack.now().astimezone(BANGKOK)
-    blank = Typed(REGISTERED, {"receive_date": now.date().isoformat(), "receive_time": now.strftime("%H:%M")})
-    return _shown(ack, link, circular, recipient, blank)
+    blank = Typed(Outcome.REGISTERED, {"receive_date": now.date().isoformat(), "receive_time": now.strftime("%H:%M")})
+    return _shown(ack, link, circular, recipient, blank, done=done)
 
 
 @router.post("/a/{link}", response_class=HTMLResponse, include_in_schema=False)
 async def take_form(link: Link, request: Request, ack: Ack) -> Response:
-    """Records what was typed. Without the nonce of an opened page, a number and a name, nothing is recorded."""
+    """Records what was typed. Without the nonce of an opened page, and what each form must have, nothing is recorded."""
     try:
-        recipient_id = read_link(ack, Purpose.ACKNOWLEDGE, link)
-        await _letter(ack, recipient_id)
+        recipient_id, by = by_link(ack, link, Door.PAGE)
+        _, recipient = await _letter(ack, recipient_id, by)
     except ProblemError as error:
         return trouble(error)
-    values = await form_fields(request)
-    typed = Typed(REJECTED if values.get("outcome") == REJECTED else REGISTERED, values)
+    typed = read_typed(await form_fields(request))
     try:
-        if not ack.forms.is_valid(values.get("nonce", ""), recipient_id):
+        if not ack.forms.is_valid(typed.values.get("nonce", ""), recipient_id, recipient.withdrawals):
             raise ProblemError(problems.FORM_EXPIRED)
-        by = Caller(Door.PAGE, "holder of the link")
-        await ack.recorder.acknowledge(recipient_id, _draft(typed), by, now=ack.now())
+        await _record(ack, recipient_id, typed, by)
     except ProblemError as error:
-        typed = Typed(typed.outcome, values, error)
+        typed = replace(typed, error=error)
+    if typed.error is None and typed.outcome not in ANSWERS:
+        # 303: the browser asks for the page with GET, so that loading it again changes nothing once more.
+        return RedirectResponse(f"/a/{link}?done={typed.outcome}", 303, render.HEADERS)
     # What is recorded now: by this form, or by another door that was quicker.
-    circular, recipient = await _letter(ack, recipient_id)
+    try:
+        circular, recipient = await _letter(ack, recipient_id, by)
+    except ProblemError as error:
+        return trouble(error)
     return _shown(ack, link, circular, recipient, typed, status=200 if typed.error is None else typed.error.problem.status)
+
+
+async def _record(ack: Resources, recipient_id: UUID, typed: Typed, by: Caller) -> None:
+    match typed.asked():
+        case RegistrationDraft() | RejectionDraft() as draft:
+            await ack.recorder.acknowledge(recipient_id, draft, by, now=ack.now())
+        case change:
+            await change_answer(ack.database, recipient_id, change, by, now=ack.now())
 
 
 def trouble(error: ProblemError) -> Response:
@@ -93,12 +88,15 @@ def trouble(error: ProblemError) -> Response:
     return render.page("trouble.html", values, status=error.problem.status, headers=headers)
 
 
-async def _letter(ack: Resources, recipient_id: UUID) -> tuple[Circular, Recipient]:
+async def _letter(ack: Resources, recipient_id: UUID, by: Caller) -> tuple[Circular, Recipient]:
     async with ack.database.connection() as connection:
-        recipient = await recipients.get(connection, recipient_id)
-        circular = None if recipient is None else await circulars.get(connection, recipient.circular_id)
-    if recipient is None or circular is None:
+        found = await recipients.get_by_link(connection, recipient_id, by.link_digest or b"")
+        circular = None if found is None else await circulars.get(connection, found[0].circular_id)
+    if found is None or circular is None:
         raise under_way()
+    recipient, opens = found
+    if not opens:
+        raise ProblemError(problems.LINK_REVOKED)
     return circular, recipient
 
 
@@ -114,23 +112,9 @@ async def form_fields(request: Request) -> dict[str, str]:
     return {name: value.replace("\r\n", "\n") for name, value in reversed(pairs)}
 
 
-def _draft(typed: Typed) -> Draft:
-    given = typed.values
-    if typed.outcome == REJECTED:
-        return RejectionDraft(
-            given.get("reason", ""), given.get("text", ""), given.get("registrar_name", ""), given.get("registrar_position", "")
-        )
-    return RegistrationDraft(
-        given.get("receive_number", ""),
-        given.get("receive_date", ""),
-        given.get("receive_time", ""),
-        given.get("registrar_name", ""),
-        given.get("registrar_position", ""),
-        given.get("unit", ""),
-    )
-
-
-def _shown(ack: Resources, link: str, circular: Circular, recipient: Recipient, typed: Typed, *, status: int = 200) -> Response:
+def _shown(
+    ack: Resources, link: str, circular: Circular, recipient: Recipient, typed: Typed, *, status: int = 200, done: str = ""
+) -> Response:
     letter = circular.letter
     answered = recipient.state in ANSWERED
     values = {
@@ -150,9 +134,12 @@ def _shown(ack: Resources, link: str, circular: Circular, recipient: Recipient, 
         "reasons": wording.REASONS,
         "overdue": not answered and recipient.is_late(circular.deadline, ack.now()),
         "today": ack.now().astimezone(BANGKOK).date(),
-        "nonce": ack.forms.nonce(recipient.recipient_id),
+        "nonce": ack.forms.nonce(recipient.recipient_id, recipient.withdrawals),
         "typed": typed,
         "faults": {field: problems.BY_CODE[code] for field, code in typed.faults.items()},
-        "registering": typed.outcome == REGISTERED,
+        "remedy": None if typed.error is None else wording.remedy_on_page(typed.error.problem),
+        "outcome": typed.outcome,
+        "standing": standing(recipient),
+        "done": wording.DONE.get(done),
     }
     return render.page("letter.html", values, status=status)

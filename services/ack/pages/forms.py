@@ -16,17 +16,24 @@ class FormSigner:
     key: str
     max_age: int
 
-    def nonce(self, recipient_id: UUID) -> str:
-        """A nonce for one recipient's form. It may be used again: the same acknowledgment twice is recorded once."""
-        return self._serializer().dumps(recipient_id.hex)
+    def nonce(self, recipient_id: UUID, turn: int = 0) -> str:
+        """A nonce for one recipient's form. It may be used again: the same acknowledgment twice is recorded once.
 
-    def is_valid(self, nonce: str, recipient_id: UUID) -> bool:
-        """Whether the nonce was made for this recipient's form, and lately enough."""
+        `turn` counts the answers that the recipient has taken back: a form from before that, sent again, records nothing.
+        """
+        return self._serializer().dumps(_subject(recipient_id, turn))
+
+    def is_valid(self, nonce: str, recipient_id: UUID, turn: int = 0) -> bool:
+        """Whether the nonce was made for this recipient's form, in this turn, and lately enough."""
         try:
             value: object = self._serializer().loads(nonce, max_age=self.max_age)
         except BadSignature:
             return False
-        return value == recipient_id.hex
+        return value == _subject(recipient_id, turn)
 
     def _serializer(self) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self.key, salt=_SALT)
+
+
+def _subject(recipient_id: UUID, turn: int) -> str:
+    return f"{recipient_id.hex}.{turn}"

@@ -10,6 +10,7 @@ from uuid import UUID
 from services.ack.decide import LetterFacts
 from services.ack.facts import Registration, Rejection
 from services.ack.fold import Entry, RecipientState, State
+from services.ack.links import Replaced, opens
 from shared.contracts.events import FrozenRecipient, Role
 from shared.postgres import Connection, Row
 
@@ -32,11 +33,17 @@ SELECT recipient_id FROM recipients WHERE recipient_id = ANY($1::uuid[]) ORDER B
 LOCK_EARLY_SHARED: Final = "SELECT pg_advisory_xact_lock_shared(x'61636b'::int)"
 LOCK_EARLY: Final = "SELECT pg_advisory_xact_lock(x'61636b'::int)"
 
-LOCK_TO_ANSWER: Final = """
+# The newest change of the recipient's links, where there is one.
+_LINKS: Final = """LEFT JOIN LATERAL (
+    SELECT true AS replaced, n.digest FROM link_changes n WHERE n.recipient_id = r.recipient_id
+    ORDER BY n.generation DESC LIMIT 1
+) l ON true"""
+
+LOCK_TO_ANSWER: Final = f"""
 SELECT r.recipient_id, r.circular_id, r.agency_id, r.state, r.answer_id, r.withdrawals, r.recalled_at, r.recall_reason,
     c.sender_agency_id, (c.letter ->> 'date')::date AS letter_date, (c.letter ->> 'letter_id')::uuid AS letter_id,
-    c.letter ->> 'content_hash' AS content_hash
-FROM recipients r JOIN circulars c ON c.circular_id = r.circular_id WHERE r.recipient_id = ANY($1::uuid[])
+    c.letter ->> 'content_hash' AS content_hash, l.replaced AS links_replaced, l.digest AS link_digest
+FROM recipients r JOIN circulars c ON c.circular_id = r.circular_id {_LINKS} WHERE r.recipient_id = ANY($1::uuid[])
 ORDER BY r.recipient_id FOR UPDATE OF r
 """
 
@@ -87,6 +94,10 @@ LEFT JOIN agencies p ON p.agency_id = r.in_place_of"""
 
 GET: Final = f"""
 SELECT {_COLUMNS} {_FROM} WHERE r.recipient_id = $1
+"""
+
+GET_BY_LINK: Final = f"""
+SELECT {_COLUMNS}, l.replaced AS links_replaced, l.digest AS link_digest {_FROM} {_LINKS} WHERE r.recipient_id = $1
 """
 
 PAGE: Final = f"""
@@ -140,6 +151,7 @@ class Locked:
     letter_id: UUID
     letter: LetterFacts
     fresh: RecipientState | None
+    links: Replaced | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +243,14 @@ def _locked(row: Row) -> Locked:
         fresh = RecipientState(State(row["state"]), recalled_at=row["recalled_at"], recall_reason=row["recall_reason"])
     letter = LetterFacts(row["letter_date"], row["content_hash"])
     return Locked(
-        row["recipient_id"], row["circular_id"], row["agency_id"], row["sender_agency_id"], row["letter_id"], letter, fresh
+        row["recipient_id"],
+        row["circular_id"],
+        row["agency_id"],
+        row["sender_agency_id"],
+        row["letter_id"],
+        letter,
+        fresh,
+        _replaced(row),
     )
 
 
@@ -250,6 +269,12 @@ async def get(connection: Connection, recipient_id: UUID) -> Recipient | None:
     """One recipient."""
     row = await connection.fetchrow(GET, recipient_id)
     return None if row is None else _recipient(row)
+
+
+async def get_by_link(connection: Connection, recipient_id: UUID, digest: bytes) -> tuple[Recipient, bool] | None:
+    """One recipient, and whether the link with this digest, signed for it, opens its letter."""
+    row = await connection.fetchrow(GET_BY_LINK, recipient_id)
+    return None if row is None else (_recipient(row), opens(_replaced(row), digest))
 
 
 async def page(
@@ -355,6 +380,10 @@ def _text(identifier: UUID | None) -> str | None:
 
 def _moment(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
+
+
+def _replaced(row: Row) -> Replaced | None:
+    return Replaced(row["link_digest"]) if row["links_replaced"] else None
 
 
 def _recipient(row: Row) -> Recipient:
