@@ -50,6 +50,8 @@ CSV_COLUMNS: Final = (
     "recall_reason",
     "door",
     "dispute_text",
+    "redirected_from",
+    "redirected_to",
 )
 # What is told of a row beside its own columns: whether it is late, and its numbers in further registers.
 MORE_COLUMNS: Final = ("late", "registers")

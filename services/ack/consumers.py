@@ -6,7 +6,17 @@ from typing import Final
 from uuid import UUID
 
 from services.ack.deadlines import Rules, deadline_of, ladder
-from services.ack.facts import Bounced, HandedOver, Recalled, RecipientEvent, Relayed, Stopped, Undeliverable, new_event
+from services.ack.facts import (
+    Bounced,
+    HandedOver,
+    Recalled,
+    RecipientEvent,
+    Redirected,
+    Relayed,
+    Stopped,
+    Undeliverable,
+    new_event,
+)
 from services.ack.fold import fold
 from services.ack.store import agencies, circulars, decisions, events, paper_codes, recipients, reminders
 from shared.broker import Handler
@@ -68,9 +78,11 @@ async def save_agency(connection: Connection, event: AgencySaved, _meta: Meta) -
 async def expect_recipients(connection: Connection, event: CircularDispatched, meta: Meta, rules: Rules) -> None:
     """Store a chunk's recipients, with whatever is known of them already, and roll a relay up to the circular before."""
     parent = event.relay_of_recipient_id
-    if parent is not None:
+    redirected = {one.redirected_from: one.recipient_id for one in event.recipients if one.redirected_from is not None}
+    before: set[UUID] = set(redirected) | ({parent} if parent is not None else set())
+    if before:
         # Row locks come before the lock of early events, here as in `record`.
-        await recipients.lock_many(connection, [parent])
+        await recipients.lock_many(connection, sorted(before))
     deadline = deadline_of(event.deadline, event.letter.speed, event.dispatched_at, rules)
     if await circulars.insert(connection, event, deadline) and deadline is not None:
         await reminders.add(connection, event.circular_id, ladder(deadline[0], event.dispatched_at, rules))
@@ -78,6 +90,12 @@ async def expect_recipients(connection: Connection, event: CircularDispatched, m
     if new:
         await recipients.wait_for_early_events(connection)
         await _refold(connection, new)
+    if redirected:
+        sent_on = {one: Redirected(to) for one, to in redirected.items()}
+        await record(
+            connection,
+            [new_event(one, fact, occurred_at=meta.time, recorded_at=meta.time, actor=REGISTRY) for one, fact in sent_on.items()],
+        )
     if parent is not None:
         relayed = Relayed(event.circular_id, event.recipient_count)
         await record(

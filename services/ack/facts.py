@@ -211,6 +211,13 @@ class Stopped:
     attempts: int
 
 
+@dataclass(frozen=True, slots=True)
+class Redirected:
+    """The sender has sent the letter on to another recipient, because this one refused it."""
+
+    recipient_id: UUID
+
+
 Acknowledgment = Registration | Rejection
 Fact = (
     HandedOver
@@ -228,6 +235,7 @@ Fact = (
     | Relayed
     | Recalled
     | Stopped
+    | Redirected
 )
 
 
@@ -278,6 +286,9 @@ class RecipientEvent:
                 return f"recalled:{recall}"
             case Stopped(delivery_id=delivery):
                 return f"stopped:{delivery}"
+            case Redirected():
+                # A letter is sent on from a recipient once.
+                return "redirected"
 
 
 def new_event(

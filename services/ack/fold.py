@@ -22,6 +22,7 @@ from services.ack.facts import (
     Recalled,
     Received,
     RecipientEvent,
+    Redirected,
     Registration,
     Rejection,
     Relayed,
@@ -101,6 +102,7 @@ class RecipientState:
     recalled_at: datetime | None = None  # the first recall, also beside an answer that stands
     recall_reason: str | None = None
     stopped_at: datetime | None = None
+    redirected_to: UUID | None = None  # the recipient that got the letter instead
 
 
 def fold(events: Iterable[RecipientEvent]) -> RecipientState:
@@ -138,6 +140,7 @@ def fold(events: Iterable[RecipientEvent]) -> RecipientState:
         recalled_at=None if recall is None else recall[0].occurred_at,
         recall_reason=None if recall is None else recall[1].reason,
         stopped_at=min((event.occurred_at for event, _ in _of(once, Stopped)), default=None),
+        redirected_to=next((fact.recipient_id for _, fact in _of(once, Redirected)), None),
     )
 
 
@@ -216,6 +219,6 @@ def _state_of(fact: Fact) -> State:
             return State.REJECTED
         case Recalled():
             return State.RECALLED
-        case Relayed() | Bounced() | Stopped() | Confirmed() | Corrected() | Disputed() | DisputeAnswered():
+        case Relayed() | Bounced() | Stopped() | Confirmed() | Corrected() | Disputed() | DisputeAnswered() | Redirected():
             # Passing a letter on does not say that it was registered; and a grade never falls, whatever comes back.
             return State.AWAITING

@@ -141,7 +141,7 @@ def _line(row: Recipient, deadline: datetime | None, now: datetime) -> Line:
         state=row.state.value,
         words=wording.STATES[row.state],
         stamp=first,
-        note=second,
+        note=" · ".join(part for part in (*wording.redirections(row), second) if part),
         relay=relay,
         late=row.is_late(deadline, now),
     )

@@ -145,8 +145,8 @@ def stamp(recipient: Recipient) -> tuple[str, str]:
 
 
 def marks(recipient: Recipient, deadline: datetime | None, now: datetime) -> tuple[str, ...]:
-    """What a reader of the annex must know beside the stamp: who wrote it down, that it is late, corrected or doubted."""
-    found: list[str] = []
+    """What a reader of the annex must know beside the stamp: who wrote it down, that it is late, corrected, doubted or sent on."""
+    found = list(redirections(recipient))
     if recipient.dispute_text is not None:
         found.append("ทักท้วงเลขรับ")
     if recipient.door == Door.CLERK:
@@ -155,6 +155,17 @@ def marks(recipient: Recipient, deadline: datetime | None, now: datetime) -> tup
         found.append("เกินกำหนด" if recipient.recorded_at is not None else "พ้นกำหนด ยังไม่ตอบ")
     if any(entry["corrected_at"] for entry in recipient.entries or ()):
         found.append("แก้ไขแล้ว")
+    return tuple(found)
+
+
+def redirections(recipient: Recipient) -> tuple[str, ...]:
+    """To which place of the list the letter was sent on, and from which it came."""
+    found: list[str] = []
+    # The place is not known here until the news of that recipient has come.
+    if recipient.redirected_to is not None:
+        found.append(to_thai(f"ส่งต่อไปลำดับที่ {recipient.redirected_to_position or '…'}"))
+    if recipient.redirected_from is not None:
+        found.append(to_thai(f"ส่งต่อจากลำดับที่ {recipient.redirected_from_position or '…'}"))
     return tuple(found)
 
 

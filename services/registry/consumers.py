@@ -1,6 +1,7 @@
 """AMQP in: acknowledgments, from the queue of the registry's events."""
 
 from services.registry.bookkeeping import enter_acknowledged, withdraw_acknowledged
+from services.registry.redirecting import note_rejection
 from services.registry.withdrawing import note_receipt
 from shared.broker import Handler
 from shared.contracts.events import RecipientRegistered, RecipientRejected, RecipientWithdrawn
@@ -14,7 +15,7 @@ def event_handler(database: Database) -> Handler:
     routes = dict(
         (
             route(RecipientRegistered, acknowledged),
-            route(RecipientRejected, note_receipt),
+            route(RecipientRejected, note_rejection),
             route(RecipientWithdrawn, withdrawn),
         )
     )

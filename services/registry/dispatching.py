@@ -114,8 +114,7 @@ async def dispatch_letter(database: Database, order: Order, links: FileLinks, mo
         await letters.mark_dispatched(connection, letter.letter_id)
         await books.note_dispatched(connection, letter.letter_id, circular.circular_id, count, circular.dispatched_at)
         await counterparts.add(connection, letter.letter_id, circular.circular_id, count)
-        header = await _header(connection, circular, letter, links, count)
-        await _tell(connection, header)
+        await _tell(connection, await header(connection, circular, letter, links, count))
         await withdrawing.announce_succession(connection, letter, circular.circular_id)
         answer = _answer(circular, letter, count, list_hash, copies)
         await circulars.keep_answer(connection, order.agency_id, order.idempotency_key, answer)
@@ -219,9 +218,10 @@ def _circular(order: Order, letter: Letter, list_head: ListHead) -> Circular:
     )
 
 
-async def _header(
+async def header(
     connection: Connection, circular: Circular, letter: Letter, links: FileLinks, recipient_count: int
 ) -> CircularDispatched:
+    """What every chunk of the circular carries, without recipients."""
     sender = await agencies.get(connection, circular.agency_id)
     if sender is None:
         raise LookupError("an agency cannot vanish")

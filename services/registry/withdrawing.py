@@ -78,7 +78,7 @@ class Act:
 async def void_letter(database: Database, act: Act, reason: str) -> Ties:
     """Cancel the number of a letter that has not gone round. Raises ProblemError."""
     async with database.transaction() as connection:
-        _check(rules.refusal_to_void((await _held(connection, act))[1]))
+        check(rules.refusal_to_void((await held(connection, act))[1]))
         await store.void(connection, act.letter_id, at=datetime.now(UTC), reason=reason, by=act.client_id)
         await books.note_state(connection, act.letter_id, EntryState.VOID, reason)
         ties = await _ties(connection, act.letter_id)
@@ -94,15 +94,15 @@ async def recall_letter(database: Database, act: Act, reason: str, recipient_ids
     asked = None if recipient_ids is None else list(dict.fromkeys(recipient_ids))
     request = {"recall": str(act.letter_id), "reason": reason, "of": None if asked is None else [str(one) for one in asked]}
     async with database.transaction() as connection:
-        first = await _first_answer(connection, act, request)
+        first = await first_answer(connection, act, request)
         if first is not None:
             return first
-        letter, ties = await _held(connection, act)
+        letter, ties = await held(connection, act)
         if ties.circular_id is None:
             raise _problem(Refusal(Why.NOT_DISPATCHED, "it has not gone round: void its number instead"))
         await _check_recipients(connection, ties.circular_id, recipient_ids)
         known = await store.asked(connection, ties.circular_id, asked)
-        _check(rules.refusal_to_recall(ties, known))
+        check(rules.refusal_to_recall(ties, known))
         order = Recall(new_id(), asked is None, reason, datetime.now(UTC))
         told = await store.recall(connection, ties.circular_id, asked, order, act.client_id)
         if order.whole:
@@ -134,11 +134,11 @@ async def correct_letter(database: Database, act: Act, text: str, named: Sequenc
         refuse(unknown)
     request = {"erratum": str(act.letter_id), "text": text, "fields": list(named)}
     async with database.transaction() as connection:
-        first = await _first_answer(connection, act, request)
+        first = await first_answer(connection, act, request)
         if first is not None:
             return first
-        letter, ties = await _held(connection, act)
-        _check(rules.refusal_to_correct(ties))
+        letter, ties = await held(connection, act)
+        check(rules.refusal_to_correct(ties))
         now = datetime.now(UTC)
         number = await store.add_erratum(connection, act.letter_id, text, named, by=act.client_id, at=now)
         given = {"erratum": number, "text": text if _is_open(letter) else "", "fields": tuple(named), "issued_at": now}
@@ -162,7 +162,7 @@ async def tie_draft(
         # The lock orders drafts that want the same letter's place.
         if supersedes == letter_id or await letters.get_for_update(connection, supersedes, agency_id) is None:
             _refuse_unknown("/supersedes", supersedes)
-        _check(rules.refusal_to_supersede(await _ties(connection, supersedes), letter_id))
+        check(rules.refusal_to_supersede(await _ties(connection, supersedes), letter_id))
     if follows is not None and (follows == letter_id or not await _may_follow(connection, follows, agency_id)):
         _refuse_unknown("/follows", follows)
     await store.tie(connection, letter_id, supersedes=supersedes, follows=follows)
@@ -170,7 +170,7 @@ async def tie_draft(
 
 async def check_dispatchable(connection: Connection, letter_id: UUID) -> None:
     """Refuse to send round what was cancelled or has been superseded; raises ProblemError."""
-    _check(rules.refusal_to_dispatch(await _ties(connection, letter_id)))
+    check(rules.refusal_to_dispatch(await _ties(connection, letter_id)))
 
 
 async def announce_succession(connection: Connection, letter: Letter, circular_id: UUID) -> None:
@@ -230,7 +230,8 @@ def _is_open(letter: Letter) -> bool:
     return letter.draft.secrecy is Secrecy.NORMAL
 
 
-async def _held(connection: Connection, act: Act) -> tuple[Letter, Ties]:
+async def held(connection: Connection, act: Act) -> tuple[Letter, Ties]:
+    """The agency's letter and its ties; nobody else decides on it until the transaction ends. Raises ProblemError `not_found`."""
     letter = await letters.get_for_update(connection, act.letter_id, act.agency_id)
     if letter is None:
         raise ProblemError(shared_problems.NOT_FOUND)
@@ -264,7 +265,7 @@ async def _check_recipients(connection: Connection, circular_id: UUID, recipient
         refuse(errors)
 
 
-async def _first_answer(connection: Connection, act: Act, request: dict[str, Any]) -> Answer | None:
+async def first_answer(connection: Connection, act: Act, request: dict[str, Any]) -> Answer | None:
     """The answer that the key got before; None when this transaction has claimed it."""
     sha256 = hashlib.sha256(rfc8785.dumps(request)).digest()
     if await circulars.claim_key(connection, act.agency_id, act.key, sha256):
@@ -277,7 +278,8 @@ async def _first_answer(connection: Connection, act: Act, request: dict[str, Any
     return kept.response
 
 
-def _check(refusal: Refusal | None) -> None:
+def check(refusal: Refusal | None) -> None:
+    """Raise the problem of a refusal."""
     if refusal is not None:
         raise _problem(refusal)
 

@@ -153,6 +153,8 @@ class FrozenRecipient(_Part):
     relay_target: RelayTarget | None = None
     # The closed agency that the sender's list names, when `agency_id` is who follows it.
     in_place_of: UUID | None = None
+    # The recipient that said it was the wrong one: its sender has sent the letter on to this one.
+    redirected_from: UUID | None = None
 
 
 class AgencySaved(Event):
@@ -178,7 +180,10 @@ class AgencySaved(Event):
 
 
 class CircularDispatched(Event):
-    """One chunk of a dispatched circular. Each chunk carries the whole header, so chunks may come in any order."""
+    """One chunk of a dispatched circular. Each chunk carries the whole header, so chunks may come in any order.
+
+    A recipient to which the letter was redirected afterwards comes alone, in a chunk behind the last one, and `recipient_count` has grown by it.
+    """
 
     TYPE: ClassVar[str] = "registry.circular.dispatched.v1"
 

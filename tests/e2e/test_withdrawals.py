@@ -113,3 +113,42 @@ async def test_a_recall_stops_at_receipt_and_a_successor_is_told_to_whoever_had_
         assert "ออกแทนฉบับนี้แล้ว" in page
         assert "แก้คำผิด" in page
         assert "เรื่องใหม่" not in page, "the new letter does not go to it"
+
+
+async def test_a_refused_letter_is_sent_on_with_one_call_and_registered_by_the_right_agency(system: RunningSystem) -> None:
+    async with httpx.AsyncClient(base_url=system.url, timeout=10) as http:
+        office = await enrol(http, system)
+        addressees = [{"title": "ผู้รับผิดราย", "agency_code": "receiver", "relay_duty": False}]
+        list_id = (await office.sender.post("/v1/lists", {"name": "หนึ่งหน่วยงาน", "addressees": addressees}))["list_id"]
+        path, circular = await _send(office, "wrong", list_id=list_id)
+        (wrong,) = await eventually(lambda: _inbox(office.receiver), lambda items: len(items) == 1)
+        refusal = {
+            "outcome": "rejected",
+            "reason": "misaddressed",
+            "text": "อยู่ในหน้าที่ของหน่วยงานอื่น",
+            "registrar_name": "วิชัย มั่นคง",
+            "suggested_agency_code": "stranger",
+        }
+        await eventually(lambda: office.sender.get(circular), lambda found: found["recipients"] == 1)
+        await office.receiver.post(f"/v1/recipients/{wrong['recipient_id']}/acknowledgment", refusal)
+
+        body = {"recipient_id": wrong["recipient_id"]}
+
+        async def sent_on() -> dict[str, Any] | None:
+            # The news of the refusal is on its way to the registry.
+            try:
+                return await office.sender.post(f"{path}/redirections", body, {"Idempotency-Key": "right"})
+            except ApiRefusal as refused:
+                assert '"code":"recipient_not_rejected"' in str(refused)
+                return None
+
+        made = await eventually(sent_on, lambda answer: answer is not None)
+        (right,) = await eventually(lambda: _inbox(office.stranger), lambda items: len(items) == 1)
+        assert made is not None
+        assert (right["recipient_id"], right["number"]) == (made["recipient_id"], wrong["number"])
+        await eventually(lambda: office.sender.get(circular), lambda found: found["recipients"] == 2)
+        await office.stranger.post(f"/v1/recipients/{right['recipient_id']}/acknowledgment", REGISTRATION)
+        figures = await eventually(lambda: office.sender.get(circular), lambda found: found["registered"] == 1)
+        assert (figures["recipients"], figures["rejected"], figures["state"]) == (2, 1, "complete")
+        first, last = (await office.sender.get(f"{circular}/recipients"))["items"]
+        assert (first["redirected_to"], last["redirected_from"]) == (last["recipient_id"], first["recipient_id"])

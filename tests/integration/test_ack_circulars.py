@@ -6,11 +6,13 @@ import json
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import timedelta
+from itertools import permutations
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from shared.contracts.events import CircularDispatched, FrozenRecipient
 from shared.links import Purpose
 from tests.support.ack import (
     NOW,
@@ -252,3 +254,42 @@ async def test_spoilt_wrong_and_old_tracking_links_open_nothing(ack: OpenAck, mo
             answer = await ack.http.get(f"/t/{link}{rest}")
             assert (answer.status_code, answer.json()["code"]) == (404, "link_invalid")
     assert (await ack.http.get(f"/a/{old_letter}")).status_code == 200, "a late acknowledgment counts"
+
+
+def redirected(sent: Sent, wrong: FrozenRecipient) -> CircularDispatched:
+    """The chunk by which the registry tells that the letter was sent on."""
+    right = FrozenRecipient(
+        recipient_id=uuid4(),
+        position=9,
+        agency_id=uuid4(),
+        title="สำนักงานที่ดิน",
+        relay_duty=False,
+        redirected_from=wrong.recipient_id,
+    )
+    whole = {"recipient_count": len(sent.recipients) + 1, "chunk": 2, "recipients": (right,)}
+    return sent.chunks()[0].model_copy(update=whole)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+async def test_a_letter_that_was_sent_on_has_one_recipient_more_in_whatever_order_the_news_comes(
+    ack: OpenAck, order: tuple[int, ...]
+) -> None:
+    sent = circular(2)
+    wrong = sent.recipients[0]
+    addition = redirected(sent, wrong)
+    news = (sent.chunks()[0], addition, addition)
+    for number in order:
+        await ack.apply(news[number])
+    await ack.acknowledge(wrong, REJECTED)
+    figures = (await ack.read(sent)).json()
+    assert (figures["recipients"], figures["rejected"], figures["outstanding"]) == (3, 1, 2)
+    first, _, last = (await ack.read(sent, "/recipients")).json()["items"]
+    assert (first["redirected_to"], last["redirected_from"]) == (last["recipient_id"], first["recipient_id"])
+    assert (first["state"], last["state"]) == ("rejected", "awaiting")
+    path = f"/v1/recipients/{wrong.recipient_id}/timeline"
+    timeline = (await ack.http.get(path, headers=ack.headers(sent.sender))).json()
+    assert [event["type"] for event in timeline["events"]].count("redirected") == 1
+    sheet = (await ack.read(sent, "/annex.csv")).text
+    assert last["recipient_id"] in sheet
+    await ack.acknowledge(addition.recipients[0])
+    assert (await ack.read(sent)).json()["registered"] == 1

@@ -321,6 +321,10 @@ class RecipientOut(BaseModel):
     recalled_at: datetime | None = Field(description="When the sender recalled the letter; an answer from before stands.")
     recall_reason: str | None
     stopped_at: datetime | None = Field(description="When a delivery was stopped by a recall before it was handed over.")
+    redirected_from: UUID | None = Field(
+        description="The recipient that refused the letter, from which it was sent on to this one."
+    )
+    redirected_to: UUID | None = Field(description="The recipient to which the letter was sent on, because this one refused it.")
     late: bool = Field(description="Answered after the deadline, or not answered and the deadline has passed.")
 
     @classmethod

@@ -16,6 +16,9 @@ INSERT INTO circulars (circular_id, sender_agency_id, sender_name_th, sender_nam
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (circular_id) DO NOTHING RETURNING circular_id
 """
 
+# A letter that is redirected has one recipient more; news that comes late takes none away.
+GROW: Final = "UPDATE circulars SET recipient_count = $2 WHERE circular_id = $1 AND recipient_count < $2"
+
 GET: Final = """
 SELECT c.circular_id, c.sender_agency_id, c.sender_name_th, c.sender_name_en, c.letter, c.dispatched_at, c.deadline,
     c.deadline_by, c.recipient_count, s.successor_circular_id, s.successor_letter_id, s.successor_number, s.fields AS successor_fields,
@@ -100,6 +103,8 @@ async def insert(connection: Connection, event: CircularDispatched, deadline: tu
         event.relay_of_recipient_id,
         None if deadline is None else deadline[1].value,
     )
+    if stored is None:
+        await connection.execute(GROW, event.circular_id, event.recipient_count)
     return stored is not None
 
 

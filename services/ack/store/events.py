@@ -24,6 +24,7 @@ from services.ack.facts import (
     Recalled,
     Received,
     RecipientEvent,
+    Redirected,
     Registration,
     Rejection,
     RejectionReason,
@@ -147,6 +148,8 @@ def _written(fact: Fact) -> tuple[str, str | None, str | None, Mapping[str, obje
             return "recalled", None, None, {"recall_id": str(fact.recall_id), "reason": fact.reason}
         case Stopped():
             return "stopped", None, None, {"delivery_id": str(fact.delivery_id), "attempts": fact.attempts}
+        case Redirected():
+            return "redirected", None, None, {"recipient_id": str(fact.recipient_id)}
         case _:
             assert_never(fact)
 
@@ -227,6 +230,8 @@ def _read(kind: str, channel: str | None, grade: str | None, data: dict[str, Any
             return Recalled(UUID(data["recall_id"]), data["reason"])
         case "stopped":
             return Stopped(UUID(data["delivery_id"]), data["attempts"])
+        case "redirected":
+            return Redirected(UUID(data["recipient_id"]))
         case _:
             raise ValueError(f"unknown type of event: {kind}")
 

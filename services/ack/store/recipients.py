@@ -15,10 +15,10 @@ from shared.contracts.events import FrozenRecipient, Role
 from shared.postgres import Connection, Row
 
 INSERT_MANY: Final = """
-INSERT INTO recipients (recipient_id, circular_id, position, agency_id, title, relay_duty, in_place_of, role)
-SELECT r.recipient_id, $1, r.position, r.agency_id, r.title, r.relay_duty, r.in_place_of, r.role
-FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::boolean[], $7::uuid[], $8::text[])
-    AS r (recipient_id, position, agency_id, title, relay_duty, in_place_of, role)
+INSERT INTO recipients (recipient_id, circular_id, position, agency_id, title, relay_duty, in_place_of, role, redirected_from)
+SELECT r.recipient_id, $1, r.position, r.agency_id, r.title, r.relay_duty, r.in_place_of, r.role, r.redirected_from
+FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::boolean[], $7::uuid[], $8::text[], $9::uuid[])
+    AS r (recipient_id, position, agency_id, title, relay_duty, in_place_of, role, redirected_from)
 ORDER BY r.recipient_id
 ON CONFLICT DO NOTHING RETURNING recipient_id
 """
@@ -66,7 +66,7 @@ WRITE_SUMMARIES: Final = """
 UPDATE recipients SET delivery_id = s.delivery_id, handed_over_at = s.handed_over_at,
     hand_over_channel = s.hand_over_channel, hand_over_grade = s.hand_over_grade, failure_reason = s.failure_reason,
     failure_detail = s.failure_detail, relayed_circular_id = s.relayed_circular_id, onward_recipients = s.onward_recipients,
-    recalled_at = s.recalled_at, recall_reason = s.recall_reason, stopped_at = s.stopped_at,
+    recalled_at = s.recalled_at, recall_reason = s.recall_reason, stopped_at = s.stopped_at, redirected_to = s.redirected_to,
     state = s.state, receive_number = s.receive_number,
     receive_number_normalised = s.receive_number_normalised, receive_date = s.receive_date, receive_time = s.receive_time,
     registrar_name = s.registrar_name, registrar_position = s.registrar_position, unit = s.unit,
@@ -75,7 +75,7 @@ UPDATE recipients SET delivery_id = s.delivery_id, handed_over_at = s.handed_ove
     entries = s.entries, withdrawals = s.withdrawals, dispute_text = s.dispute_text
 FROM jsonb_to_recordset($1) AS s (recipient_id uuid, delivery_id uuid, handed_over_at timestamptz, hand_over_channel text,
     hand_over_grade text, failure_reason text, failure_detail text, relayed_circular_id uuid, onward_recipients bigint,
-    recalled_at timestamptz, recall_reason text, stopped_at timestamptz,
+    recalled_at timestamptz, recall_reason text, stopped_at timestamptz, redirected_to uuid,
     state text, receive_number text, receive_number_normalised text, receive_date date, receive_time time,
     registrar_name text, registrar_position text, unit text, rejection_reason text, rejection_text text,
     suggested_agency_code text, recorded_at timestamptz, answer_id uuid, door text, entries jsonb, withdrawals bigint,
@@ -87,10 +87,13 @@ _COLUMNS: Final = """r.recipient_id, r.circular_id, r.position, r.agency_id, a.c
     r.title, r.relay_duty, r.role, r.in_place_of, p.name_th AS in_place_of_name_th, r.state, r.handed_over_at, r.hand_over_channel, r.hand_over_grade, r.failure_reason,
     r.failure_detail, r.receive_number, r.receive_date, r.receive_time, r.registrar_name, r.registrar_position, r.unit,
     r.rejection_reason, r.rejection_text, r.recorded_at, r.relayed_circular_id, r.onward_recipients, r.recalled_at,
-    r.recall_reason, r.stopped_at, r.answer_id, r.door, r.suggested_agency_code, r.entries, r.withdrawals, r.dispute_text"""
+    r.recall_reason, r.stopped_at, r.answer_id, r.door, r.suggested_agency_code, r.entries, r.withdrawals, r.dispute_text,
+    r.redirected_from, before.position AS redirected_from_position, r.redirected_to, after.position AS redirected_to_position"""
 
 _FROM: Final = """FROM recipients r LEFT JOIN agencies a ON a.agency_id = r.agency_id
-LEFT JOIN agencies p ON p.agency_id = r.in_place_of"""
+LEFT JOIN agencies p ON p.agency_id = r.in_place_of
+LEFT JOIN recipients before ON before.recipient_id = r.redirected_from
+LEFT JOIN recipients after ON after.recipient_id = r.redirected_to"""
 
 GET: Final = f"""
 SELECT {_COLUMNS} {_FROM} WHERE r.recipient_id = $1
@@ -195,6 +198,10 @@ class Recipient:
     entries: list[dict[str, Any]] | None
     withdrawals: int
     dispute_text: str | None
+    redirected_from: UUID | None
+    redirected_from_position: int | None
+    redirected_to: UUID | None
+    redirected_to_position: int | None
 
     def is_late(self, deadline: datetime | None, now: datetime) -> bool:
         """Whether the answer came, or is still to come, after the deadline; a tie is in time, and of a recall none is due."""
@@ -213,6 +220,7 @@ async def insert_many(connection: Connection, circular_id: UUID, recipients: Seq
         [recipient.relay_duty for recipient in recipients],
         [recipient.in_place_of for recipient in recipients],
         [recipient.role.value for recipient in recipients],
+        [recipient.redirected_from for recipient in recipients],
     )
     return [row["recipient_id"] for row in rows]
 
@@ -322,6 +330,7 @@ def _summary(recipient_id: UUID, state: RecipientState) -> dict[str, Any]:
         "recalled_at": _moment(state.recalled_at),
         "recall_reason": state.recall_reason,
         "stopped_at": _moment(state.stopped_at),
+        "redirected_to": _text(state.redirected_to),
     }
     return summary | _answer(state)
 

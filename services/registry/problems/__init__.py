@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
-from services.registry.problems import agencies, attachments, books, letters, lists, numbers, preflight, withdrawals
+from services.registry.problems import agencies, attachments, books, letters, lists, numbers, preflight, redirections, withdrawals
 from shared.problems import FieldError, Problem, ProblemError
 
 AGENCY_UNKNOWN: Final = Problem(
@@ -271,7 +271,7 @@ CATALOGUE: Final = (
     VERSION_CONFLICT,
     *(
         problem
-        for area in (agencies, attachments, books, letters, lists, numbers, preflight, withdrawals)
+        for area in (agencies, attachments, books, letters, lists, numbers, preflight, redirections, withdrawals)
         for problem in area.CATALOGUE
     ),
 )

@@ -28,11 +28,11 @@ FREEZE: Final = "UPDATE circulars SET recipient_count = $2, list_hash = $3, copy
 
 AMONG: Final = "SELECT DISTINCT agency_id FROM recipients WHERE circular_id = $1 AND agency_id = ANY($2::uuid[])"
 
-# Without the copies, which are the letter's and not the list's.
+# Without the copies, which are the letter's and not the list's, and without whom the letter was redirected to.
 RESOLVED: Final = """
 SELECT r.agency_id, r.title, r.relay_duty, r.role, r.relay_target, r.succeeded_agency_id
 FROM recipients r JOIN circulars c ON c.circular_id = r.circular_id
-WHERE r.circular_id = $1 AND r.position <= c.recipient_count - c.copy_count ORDER BY r.position
+WHERE r.circular_id = $1 AND r.position <= c.recipient_count - c.copy_count - c.redirected_count ORDER BY r.position
 """
 
 # By the names and in the forms of the event.
@@ -46,6 +46,11 @@ WHERE circular_id = $1 ORDER BY position
 LATEST_OF_LIST: Final = """
 SELECT circular_id, list_version, list_hash, dispatched_at FROM circulars
 WHERE list_id = $1 AND agency_id = $2 AND ($3::bigint IS NULL OR list_version = $3) ORDER BY dispatched_at DESC LIMIT 1
+"""
+
+GET: Final = """
+SELECT circular_id, letter_id, agency_id, list_id, list_version, deadline, relay_of_recipient_id, dispatched_at
+FROM circulars WHERE circular_id = $1
 """
 
 CIRCULAR_OF_LETTER: Final = "SELECT circular_id FROM circulars WHERE letter_id = $1"
@@ -182,6 +187,12 @@ async def resolved(connection: Connection, circular_id: UUID) -> list[Resolved]:
 async def latest_of_list(connection: Connection, list_id: UUID, agency_id: UUID, version: int | None) -> Row | None:
     """The last order that went to this list, or to this version of it."""
     return await connection.fetchrow(LATEST_OF_LIST, list_id, agency_id, version)
+
+
+async def get(connection: Connection, circular_id: UUID) -> Circular | None:
+    """The order."""
+    row = await connection.fetchrow(GET, circular_id)
+    return None if row is None else Circular(**dict(row))
 
 
 async def circular_of_letter(connection: Connection, letter_id: UUID) -> UUID | None:

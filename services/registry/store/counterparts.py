@@ -23,6 +23,18 @@ FROM sent_entries e CROSS JOIN (
 WHERE e.letter_id = $1 ORDER BY named.counterpart_id
 """
 
+# Where the counterpart 0 stands for all recipients, this one is among them.
+ADD_ONE: Final = """
+INSERT INTO sent_counterparts (agency_id, counterpart_id, year_be, register_id, series, running)
+SELECT e.agency_id, $2, e.year_be, e.register_id, e.series, e.running FROM sent_entries e
+WHERE e.letter_id = $1 AND NOT EXISTS (
+    SELECT FROM sent_counterparts c
+    WHERE c.agency_id = e.agency_id AND c.counterpart_id = '00000000-0000-0000-0000-000000000000' AND c.year_be = e.year_be
+        AND c.register_id = e.register_id AND c.series = e.series AND c.running = e.running
+)
+ON CONFLICT DO NOTHING
+"""
+
 HAS_MORE_THAN: Final = """
 SELECT EXISTS (
     SELECT FROM sent_counterparts
@@ -79,6 +91,11 @@ ORDER BY near.register_id DESC, near.series DESC, near.running DESC LIMIT $12
 async def add(connection: Connection, letter_id: UUID, circular_id: UUID, recipient_count: int) -> None:
     """Note to whom the letter has gone, when its recipients are frozen."""
     await connection.execute(ADD, letter_id, circular_id, recipient_count > MOST_NOTED)
+
+
+async def add_one(connection: Connection, letter_id: UUID, agency_id: UUID) -> None:
+    """Note that the letter has gone to this agency as well."""
+    await connection.execute(ADD_ONE, letter_id, agency_id)
 
 
 async def has_more_than(connection: Connection, agency_id: UUID, counterpart_id: UUID, year_be: int, most: int) -> bool:
