@@ -21,7 +21,7 @@ from services.registry.problems import agencies as agency_problems
 from services.registry.problems import refuse
 from services.registry.saving import save_agencies
 from services.registry.sheets import read_workbook
-from services.registry.store import imports
+from services.registry.store import agencies, imports
 from services.registry.store.imports import ClaimedImport, LeaseLostError
 from shared import postgres
 from shared.inbox import PRUNE_INTERVAL
@@ -29,6 +29,7 @@ from shared.postgres import Database
 from shared.problems import FieldError, ProblemError
 from shared.runtime import pause
 
+ROWS_THAT_CHANGE_PLANS: Final = 5_000
 MOST_ATTEMPTS: Final = 5
 STEP_ROWS: Final = 2000
 
@@ -132,6 +133,8 @@ class AgencyImporter:
                 plan, faults = await save_agencies(connection, table.entries, keeps=kept_columns(read.rows), dry_run=job.dry_run)
                 if faults:
                     raise RowErrors(table.placed(faults))
+                if len(plan.saved) >= ROWS_THAT_CHANGE_PLANS and not job.dry_run:
+                    await agencies.note_statistics(connection)
                 await imports.finish(
                     connection, job, created=len(plan.created), updated=len(plan.updated), unchanged=plan.unchanged
                 )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import xlsxwriter
 
+from services.registry import importing
 from services.registry.importing import AgencyImporter, ImportPruner
 from shared.contracts.events import AgencySaved
 from tests.support.registry import RegistryUnderTest, open_registry
@@ -71,6 +72,15 @@ async def test_file_is_imported_by_a_worker_and_the_same_again_changes_nothing(r
     assert not await _importer(registry).run_once()
     office = await registry.office("zzz")
     assert (await registry.http.get(answer.headers["location"], headers=office.headers)).status_code == 403
+
+
+async def test_the_planner_knows_of_a_nation_as_soon_as_it_is_imported(registry: RegistryUnderTest) -> None:
+    count = importing.ROWS_THAT_CHANGE_PLANS
+    rows = "\n".join(f"agency-{n},หน่วยงาน {n},Agency {n},district" for n in range(count))
+    job = await _ended(registry, await _hand_in(registry, f"code,name_th,name_en,kind\n{rows}\n"))
+    assert _counts(job) == ("done", count, 0, 0)
+    async with registry.database.connection() as connection:
+        assert await connection.fetchval("SELECT reltuples FROM pg_class WHERE oid = 'agencies'::regclass") >= count
 
 
 async def test_imports_that_ended_long_ago_are_forgotten_and_what_they_saved_stays(registry: RegistryUnderTest) -> None:

@@ -26,6 +26,9 @@ _STANDS_AT_6: Final = """
   AND ($6::date IS NULL OR ((a.valid_from IS NULL OR a.valid_from <= $6) AND (a.valid_until IS NULL OR a.valid_until > $6)))
 """
 
+# Of a table that was empty a minute ago the planner believes that it is small: the same file again then took five minutes.
+NOTE_STATISTICS: Final = "ANALYZE agencies"
+
 GET: Final = "SELECT" + _COLUMNS + _WITH_PARENTS + "WHERE a.agency_id = $1"
 
 GET_BY_CODES: Final = "SELECT" + _COLUMNS + _WITH_PARENTS + "WHERE a.code = ANY($1::text[])"
@@ -179,6 +182,11 @@ WHERE a.version > $2 ORDER BY a.version LIMIT $3
 async def lock_tree(connection: Connection) -> None:
     """Wait until nobody else changes the tree of agencies."""
     await connection.execute(LOCK_TREE)
+
+
+async def note_statistics(connection: Connection) -> None:
+    """Tell the planner what the table holds, when very many rows have changed at once."""
+    await connection.execute(NOTE_STATISTICS)
 
 
 async def get(connection: Connection, agency_id: UUID) -> Agency | None:
