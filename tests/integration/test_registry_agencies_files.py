@@ -76,8 +76,8 @@ async def test_file_is_imported_by_a_worker_and_the_same_again_changes_nothing(r
 
 async def test_the_planner_knows_of_a_nation_as_soon_as_it_is_imported(registry: RegistryUnderTest) -> None:
     count = importing.ROWS_THAT_CHANGE_PLANS
-    rows = "\n".join(f"agency-{n},หน่วยงาน {n},Agency {n},district" for n in range(count))
-    job = await _ended(registry, await _hand_in(registry, f"code,name_th,name_en,kind\n{rows}\n"))
+    rows = "\n".join(f"agency-{n},หน่วยงาน {n},Agency {n},district,,," for n in range(count))
+    job = await _ended(registry, await _hand_in(registry, f"code,name_th,name_en,kind,letter_code,parent_code,email\n{rows}\n"))
     assert _counts(job) == ("done", count, 0, 0)
     async with registry.database.connection() as connection:
         assert await connection.fetchval("SELECT reltuples FROM pg_class WHERE oid = 'agencies'::regclass") >= count
