@@ -1,6 +1,5 @@
 """Sends a registered letter round: the order, its frozen recipients and the outgoing events are one transaction."""
 
-import hashlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -8,7 +7,6 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-import rfc8785
 import structlog
 from opentelemetry import metrics
 
@@ -18,6 +16,7 @@ from services.registry.domain.agencies import Agency
 from services.registry.domain.letters import Attachment, Letter, LetterState
 from services.registry.domain.lists import ListHead
 from services.registry.domain.resolution import ListHash, Resolved, Sieve, lay_out
+from services.registry.idempotency import Answer, first_answer, keep_answer, request_sha256
 from services.registry.preflight.gate import Gate
 from services.registry.problems import lists as list_problems
 from services.registry.store import agencies, books, circulars, counterparts, letters, lists, succession
@@ -49,8 +48,6 @@ _recipients = _meter.create_counter(
     "wian.registry.circulars.recipients", unit="{recipient}", description="Recipients of the circulars sent round."
 )
 
-Answer = dict[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -69,7 +66,7 @@ class Order:
         asked: dict[str, Any] = {"dispatch": str(self.letter_id), "list_id": list_id}
         if self.gate.override is not None:
             asked["override"] = self.gate.override.to_json()
-        return hashlib.sha256(rfc8785.dumps(asked)).digest()
+        return request_sha256(asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +94,9 @@ async def dispatch_letter(database: Database, order: Order, links: FileLinks, mo
     The recipients pass through in pieces, so memory does not grow with the list. `most` bounds their number. Raises ProblemError; then nothing was stored, and the key is free.
     """
     async with database.transaction() as connection:
-        if not await circulars.claim_key(connection, order.agency_id, order.idempotency_key, order.sha256):
-            return await _first_answer(connection, order)
+        first = await first_answer(connection, order.agency_id, order.idempotency_key, order.sha256)
+        if first is not None:
+            return first
         letter = await _registered_letter(connection, order)
         await withdrawing.check_dispatchable(connection, letter.letter_id)
         await lists.lock_for_reading(connection, order.agency_id)
@@ -117,20 +115,11 @@ async def dispatch_letter(database: Database, order: Order, links: FileLinks, mo
         await _tell(connection, await header(connection, circular, letter, links, count))
         await withdrawing.announce_succession(connection, letter, circular.circular_id)
         answer = _answer(circular, letter, count, list_hash, copies)
-        await circulars.keep_answer(connection, order.agency_id, order.idempotency_key, answer)
+        await keep_answer(connection, order.agency_id, order.idempotency_key, answer)
     _dispatched.add(1)
     _recipients.add(count)
     log.info("circular dispatched", circular_id=str(circular.circular_id), recipients=count)
     return answer
-
-
-async def _first_answer(connection: Connection, order: Order) -> Answer:
-    kept = await circulars.answer_of_key(connection, order.agency_id, order.idempotency_key)
-    if kept is None:
-        raise LookupError("an Idempotency-Key cannot vanish")
-    if kept.request_sha256 != order.sha256:
-        raise ProblemError(problems.IDEMPOTENCY_KEY_REUSED, "the key was used for another letter or another list")
-    return kept.response
 
 
 async def _registered_letter(connection: Connection, order: Order) -> Letter:

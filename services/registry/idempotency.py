@@ -16,9 +16,9 @@ Answer = dict[str, Any]
 _DETAIL: Final = "the key was used for another request"
 
 
-def request_sha256(what: str, body: object) -> bytes:
-    """Hash by which a repeated request is told from another one under the same key; `body` in JSON values."""
-    return hashlib.sha256(rfc8785.dumps({what: body})).digest()  # pyright: ignore[reportArgumentType]
+def request_sha256(asked: object) -> bytes:
+    """Hash by which a repeated request is told from another one under the same key; `asked` in JSON values."""
+    return hashlib.sha256(rfc8785.dumps(asked)).digest()  # pyright: ignore[reportArgumentType]
 
 
 async def first_answer(connection: Connection, agency_id: UUID, key: str | None, sha256: bytes) -> Answer | None:

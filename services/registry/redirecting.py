@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import orjson
@@ -13,6 +13,7 @@ from services.registry.dispatching import SERVICE, FileLinks, header
 from services.registry.domain import redirections as rules
 from services.registry.domain.redirections import Refused
 from services.registry.domain.resolution import Closed, Goes, Resolved
+from services.registry.idempotency import Answer, first_answer, keep_answer, request_sha256
 from services.registry.problems import agencies as agency_problems
 from services.registry.problems import redirections as own_problems
 from services.registry.problems import refuse
@@ -34,8 +35,6 @@ PROBLEMS: Final[dict[rules.Why, Problem]] = {
 }
 
 log = structlog.stdlib.get_logger(__name__)
-
-Answer = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ async def redirect(database: Database, act: Act, asked: Redirection, links: File
         "title": asked.title,
     }
     async with database.transaction() as connection:
-        first = await withdrawing.first_answer(connection, act, request)
+        first = await first_answer(connection, act.agency_id, act.key, request_sha256(request))
         if first is not None:
             return first
         letter, ties = await withdrawing.held(connection, act)
@@ -91,7 +90,7 @@ async def redirect(database: Database, act: Act, asked: Redirection, links: File
             "title": right.title,
             "position": position,
         }
-        await circulars.keep_answer(connection, act.agency_id, act.key, answer)
+        await keep_answer(connection, act.agency_id, act.key, answer)
     log.info("letter redirected", letter_id=str(act.letter_id), recipient_id=str(recipient_id), client_id=act.client_id)
     return answer
 

@@ -1,13 +1,11 @@
 """What becomes of a letter that has its number: void, supersede, recall, erratum. Each is one transaction with its events."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-import rfc8785
 import structlog
 from opentelemetry import metrics
 
@@ -17,6 +15,7 @@ from services.registry.domain.books import EntryState
 from services.registry.domain.difference import ATTACHMENTS, differences
 from services.registry.domain.letters import Draft, Letter
 from services.registry.domain.withdrawals import Refusal, Ties, Why
+from services.registry.idempotency import Answer, first_answer, keep_answer, request_sha256
 from services.registry.problems import refuse
 from services.registry.problems import withdrawals as own_problems
 from services.registry.store import books, circulars, letters
@@ -62,8 +61,6 @@ _withdrawals = _meter.create_counter(
     "wian.registry.letters.afterwards", unit="{act}", description="Voids, successions, recalls and errata."
 )
 
-Answer = dict[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Act:
@@ -94,7 +91,7 @@ async def recall_letter(database: Database, act: Act, reason: str, recipient_ids
     asked = None if recipient_ids is None else list(dict.fromkeys(recipient_ids))
     request = {"recall": str(act.letter_id), "reason": reason, "of": None if asked is None else [str(one) for one in asked]}
     async with database.transaction() as connection:
-        first = await first_answer(connection, act, request)
+        first = await first_answer(connection, act.agency_id, act.key, request_sha256(request))
         if first is not None:
             return first
         letter, ties = await held(connection, act)
@@ -118,7 +115,7 @@ async def recall_letter(database: Database, act: Act, reason: str, recipient_ids
             "recipients": known.left,
             "received_before": known.received,
         }
-        await circulars.keep_answer(connection, act.agency_id, act.key, answer)
+        await keep_answer(connection, act.agency_id, act.key, answer)
     _note("recall", act)
     return answer
 
@@ -134,7 +131,7 @@ async def correct_letter(database: Database, act: Act, text: str, named: Sequenc
         refuse(unknown)
     request = {"erratum": str(act.letter_id), "text": text, "fields": list(named)}
     async with database.transaction() as connection:
-        first = await first_answer(connection, act, request)
+        first = await first_answer(connection, act.agency_id, act.key, request_sha256(request))
         if first is not None:
             return first
         letter, ties = await held(connection, act)
@@ -146,7 +143,7 @@ async def correct_letter(database: Database, act: Act, text: str, named: Sequenc
         told = await store.recipients(connection, header["circular_id"])
         await outbox.add(connection, SERVICE, _chunked(CircularErratum, header | given, told))
         answer: Answer = {"number": number, "text": text, "fields": list(named), "issued_at": now.isoformat()}
-        await circulars.keep_answer(connection, act.agency_id, act.key, answer)
+        await keep_answer(connection, act.agency_id, act.key, answer)
     _note("erratum", act)
     return answer
 
@@ -263,19 +260,6 @@ async def _check_recipients(connection: Connection, circular_id: UUID, recipient
     ]
     if errors:
         refuse(errors)
-
-
-async def first_answer(connection: Connection, act: Act, request: dict[str, Any]) -> Answer | None:
-    """The answer that the key got before; None when this transaction has claimed it."""
-    sha256 = hashlib.sha256(rfc8785.dumps(request)).digest()
-    if await circulars.claim_key(connection, act.agency_id, act.key, sha256):
-        return None
-    kept = await circulars.answer_of_key(connection, act.agency_id, act.key)
-    if kept is None:
-        raise LookupError("an Idempotency-Key cannot vanish")
-    if kept.request_sha256 != sha256:
-        raise ProblemError(problems.IDEMPOTENCY_KEY_REUSED, "the key was used for another request")
-    return kept.response
 
 
 def check(refusal: Refusal | None) -> None:

@@ -124,7 +124,7 @@ async def write_draft(
 ) -> dict[str, Any]:
     """Keeps a draft of any of the six kinds (ข้อ 10). A letter of the class ลับที่สุด is refused: it must not travel electronically (ข้อ 29)."""
     agency_id, letter_id = caller.agency(), new_id()
-    sha256 = request_sha256("draft", body.model_dump(mode="json", exclude_unset=True))
+    sha256 = request_sha256({"draft": body.model_dump(mode="json", exclude_unset=True)})
     async with registry.database.transaction() as connection:
         answer = await first_answer(connection, agency_id, key, sha256)
         if answer is None:

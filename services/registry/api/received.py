@@ -106,7 +106,7 @@ async def enter(
     The same Idempotency-Key with the same body gets the first answer again.
     """
     agency_id = caller.agency()
-    sha256 = request_sha256("received", body.model_dump(mode="json"))
+    sha256 = request_sha256({"received": body.model_dump(mode="json")})
     async with registry.database.transaction() as connection:
         answer = await first_answer(connection, agency_id, key, sha256)
         if answer is None:

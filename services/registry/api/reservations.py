@@ -141,7 +141,7 @@ async def reserve_numbers(
 ) -> Answer:
     """Takes the next numbers of a series for letters that are still to come. What is not used in time stays in the register, unused."""
     agency_id, now = caller.agency(), datetime.now(UTC)
-    sha256 = request_sha256(f"reserve in {register_id}", body.model_dump(mode="json"))
+    sha256 = request_sha256({f"reserve in {register_id}": body.model_dump(mode="json")})
     async with registry.database.transaction() as connection:
         answer = await first_answer(connection, agency_id, key, sha256)
         if answer is None:
