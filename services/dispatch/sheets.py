@@ -1,6 +1,7 @@
 """Prints what a clerk needs for letters on paper: the cover sheet of one, and the list of all that wait."""
 
 import asyncio
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import Final
 
 import fontpkg_sarabun
+import segno
 import typst
 
-from services.dispatch.delivery.jobs import CircularContent
+from services.dispatch.delivery.jobs import Address, CircularContent
+from services.dispatch.mail_message import ROLES
 from services.dispatch.store.paper import PaperDelivery
-from shared.contracts.events import Secrecy, Speed
+from shared.contracts.events import Role, Secrecy, Speed
 from shared.thai.dates import bangkok_date, clock, long_date, short_date
 from shared.thai.digits import to_thai
 
@@ -78,7 +81,7 @@ def cover_data(cover: Cover) -> dict[str, object]:
     enclosures = len(circular.letter.attachments)
     return {
         **_heading(circular),
-        "to": delivery.address.title,
+        "to": titled(delivery.address),
         "agency": delivery.agency_name_th or "",
         "position": to_thai(delivery.address.position),
         "enclosures": "" if secret else to_thai(f"{enclosures} ฉบับ") if enclosures else "ไม่มี",
@@ -86,6 +89,7 @@ def cover_data(cover: Cover) -> dict[str, object]:
         "relay": delivery.address.relay_duty,
         "code": cover.code,
         "page": cover.page,
+        "qr": _qr(f"{cover.page}/{delivery.address.acknowledgment_link}"),
         "printed": f"พิมพ์เมื่อ {_moment(cover.printed_at)}",
         "content_hash": circular.letter.content_hash,
     }
@@ -98,7 +102,7 @@ def list_data(work: WorkList) -> dict[str, object]:
         "rows": [
             {
                 "position": to_thai(delivery.address.position),
-                "title": delivery.address.title,
+                "title": titled(delivery.address),
                 "until": "" if delivery.step_until is None else short_date(bangkok_date(delivery.step_until)),
             }
             for delivery in work.deliveries
@@ -106,6 +110,20 @@ def list_data(work: WorkList) -> dict[str, object]:
         "count": to_thai(f"{len(work.deliveries):,}"),
         "printed": f"พิมพ์เมื่อ {_moment(work.printed_at)}",
     }
+
+
+def titled(address: Address) -> str:
+    """The title with the role behind it, unless that is action."""
+    role = ROLES[address.role or Role.ACTION]
+    return f"{address.title} ({role})" if role else address.title
+
+
+def _qr(url: str) -> str:
+    """The address of the letter's own page as a picture (SVG) that a telephone reads."""
+    picture = io.BytesIO()
+    # Level M bears a stamp or a fold; without a border, for which the sheet has room.
+    segno.make_qr(url, error="m").save(picture, kind="svg", border=0)
+    return picture.getvalue().decode()
 
 
 def shown_subject(circular: CircularContent) -> str:

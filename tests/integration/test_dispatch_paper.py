@@ -5,20 +5,21 @@ import csv
 import io
 import re
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
+import segno
 from pypdf import PdfReader
 
 from services.dispatch import sheets
 from services.dispatch.store import circulars, paper
 from shared.access import Scope
 from shared.codes import acknowledgment_code
-from shared.contracts.events import DeliveriesHandedOver, DeliveriesUndeliverable, LetterSummary, Secrecy
+from shared.contracts.events import DeliveriesHandedOver, DeliveriesUndeliverable, LetterSummary, Role, Secrecy
 from shared.thai.dates import bangkok_date
 from tests.support.dispatch import Bench, bench, circular_dispatched, letter
 from tests.support.tokens import TokenIssuer
@@ -203,6 +204,12 @@ async def test_a_secret_letters_sheets_tell_neither_subject_nor_enclosures(dispa
     cover = sheets.cover_data(sheets.Cover(delivery, content, "CODE", "http://x/a", now))
     listed = sheets.list_data(sheets.WorkList(content, [delivery], now))
     assert (cover["subject"], cover["enclosures"], listed["subject"]) == (sheets.WITHHELD_SUBJECT, "", sheets.WITHHELD_SUBJECT)
+    copied = replace(delivery, address=replace(delivery.address, role=Role.COPY))
+    copy = sheets.cover_data(sheets.Cover(copied, content, "CODE", "http://x/a", now))
+    assert copy["to"] == f"{delivery.address.title} (สำเนาส่ง)"
+    picture = io.BytesIO()
+    segno.make_qr(f"http://x/a/{delivery.address.acknowledgment_link}", error="m").save(picture, kind="svg", border=0)
+    assert copy["qr"] == picture.getvalue().decode(), "the letter's own page"
     for path in (f"/{work.delivery_ids[0]}/cover", f"/sheet?circular_id={work.circular_id}"):
         assert "mustnotbeseen" not in text_of((await dispatch.http.get(f"/v1/paper{path}", headers=work.clerk)).content)
 
