@@ -1,0 +1,79 @@
+"""What a sender looks at costs what it shows, however many recipients of other circulars lie in the table."""
+
+import json
+from collections.abc import AsyncGenerator, Iterator
+from datetime import timedelta
+from typing import Any, Final, LiteralString
+from uuid import UUID, uuid4
+
+import pytest
+
+from services.ack.store import circulars, recipients
+from tests.support.ack import NOW, OpenAck, circular, opened_ack
+from tests.support.tokens import TokenIssuer
+
+OTHERS: Final = 200
+EACH: Final = 500
+LONG: Final = 10_000
+
+# Circulars of others, with recipients in every state.
+ADD_CIRCULARS: Final = """
+INSERT INTO circulars (circular_id, sender_agency_id, sender_name_th, sender_name_en, letter, dispatched_at, recipient_count)
+SELECT gen_random_uuid(), gen_random_uuid(), 'จังหวัด', 'Province', letter, dispatched_at, $2
+FROM circulars, generate_series(1, $1::bigint)
+"""
+
+ADD_RECIPIENTS: Final = """
+INSERT INTO recipients (recipient_id, circular_id, position, agency_id, title, relay_duty, state, recalled_at, recall_reason,
+    receive_number, receive_date, registrar_name, recorded_at, rejection_reason, dispute_text, handed_over_at)
+SELECT gen_random_uuid(), c.circular_id, n, CASE WHEN n % 100 = 0 THEN $2 ELSE gen_random_uuid() END, 'หน่วยงานที่ ' || n, false,
+    (ARRAY['awaiting', 'handed_over', 'registered', 'registered', 'rejected', 'recalled'])[1 + n % 6],
+    CASE WHEN n % 6 = 5 THEN $3::timestamptz END, CASE WHEN n % 6 = 5 THEN 'ผิด' END, '๑', $3::timestamptz::date, 'สมหญิง',
+    $3::timestamptz + n * interval '1 minute', 'other', CASE WHEN n % 500 = 3 THEN 'เลขไม่ตรง' END, $3::timestamptz
+FROM circulars c, LATERAL generate_series(1, CASE WHEN c.circular_id = $1 THEN $4::bigint ELSE $5::bigint END) AS n
+"""
+
+# Pages of 8 KiB for a page of 100 rows with the names of their agencies; the whole table has some 5,000.
+MOST_READ: Final = 1_500
+
+
+@pytest.fixture
+async def ack(settings_environment: dict[str, str], token_issuer: TokenIssuer) -> AsyncGenerator[OpenAck]:
+    async with opened_ack(settings_environment, token_issuer) as opened:
+        yield opened
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _nodes(part)
+
+
+async def test_figures_and_pages_of_a_circular_do_not_read_those_of_others(ack: OpenAck) -> None:
+    sent, agency_id = circular(1), uuid4()
+    await ack.apply(*sent.chunks())
+    async with ack.resources.database.connection() as connection:
+        await connection.execute("DELETE FROM recipients")
+        await connection.execute(ADD_CIRCULARS, OTHERS, EACH)
+        await connection.execute(ADD_RECIPIENTS, sent.circular_id, agency_id, NOW, LONG, EACH)
+        # The figures are counted from an index alone, which a vacuum makes possible.
+        await connection.execute("VACUUM ANALYZE recipients")
+        pages = await connection.fetchval("SELECT relpages FROM pg_class WHERE oid = 'recipients'::regclass")
+        assert pages > 2 * MOST_READ, "a bound that the whole table would keep says nothing"
+        ours, late = sent.circular_id, NOW + timedelta(minutes=9_000)
+        looks: dict[str, tuple[LiteralString, tuple[object, ...]]] = {
+            "matrix": (circulars.MATRIX, (ours,)),
+            "page": (recipients.PAGE, (ours, 5_000, None, 100)),
+            "missing": (recipients.MISSING, (ours, 5_000, 100)),
+            "late": (recipients.LATE, (ours, 5_000, 100, late, NOW + timedelta(days=90))),
+            "disputed": (recipients.DISPUTED, (ours, 0, 100)),
+            "unanswered": (recipients.UNANSWERED_BY, (agency_id, UUID(int=0), 100)),
+        }
+        for name, (statement, values) in looks.items():
+            explained = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *values)
+            plan = (json.loads(explained) if isinstance(explained, str) else explained)[0]["Plan"]
+            scans = [node for node in _nodes(plan) if node["Node Type"] == "Seq Scan" and node["Relation Name"] == "recipients"]
+            assert not scans, (name, plan)
+            read = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+            assert read < MOST_READ, (name, read)
+            assert plan["Actual Rows"] > 0, name
