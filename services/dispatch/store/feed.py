@@ -62,7 +62,11 @@ WITH waiting AS (
         taken.grade, told.data
     FROM taken CROSS JOIN LATERAL unnest(taken.agency_ids, taken.recipient_ids, taken.occurred_at, taken.data)
         WITH ORDINALITY AS told (agency_id, recipient_id, occurred_at, data, nth)
-    RETURNING position
+    RETURNING position, agency_id
+), subscribers_told AS (
+    UPDATE subscriptions SET told_position = latest.position
+    FROM (SELECT agency_id, max(position) AS position FROM placed GROUP BY agency_id) latest
+    WHERE subscriptions.agency_id = latest.agency_id
 )
 UPDATE feed_ends SET last_position = (SELECT max(position) FROM placed) WHERE EXISTS (SELECT FROM placed)
 RETURNING last_position
