@@ -38,7 +38,7 @@ GET: Final = "SELECT " + COLUMNS + " FROM subscriptions WHERE agency_id = $1"
 
 DELETE_SUBSCRIPTION: Final = "DELETE FROM subscriptions WHERE agency_id = $1"
 
-# While letters wait for an endpoint that is tried after a rest, one of them finds out how it is.
+# Whoever has waited longest is first. While letters wait for an endpoint that is tried after a rest, one of them finds out how it is.
 LOCK_DUE: Final = (
     """
 SELECT s.agency_id, s.about, s.types, s.batch_size, s.position, s.batch_position, s.failures, e.url,
@@ -50,7 +50,7 @@ WHERE s.told_position > s.position AND s.switched_off_at IS NULL AND e.state = '
     AND (s.next_attempt_at IS NULL OR s.next_attempt_at <= now()) AND (s.leased_until IS NULL OR s.leased_until < now())
     AND (coalesce(c.state, 'closed') = 'closed' OR c.open_until <= now() AND c.look_at IS NULL
         OR c.state = 'half_open' AND c.look_at IS NULL)
-ORDER BY s.next_attempt_at NULLS FIRST, s.delivered_at NULLS FIRST
+ORDER BY coalesce(s.next_attempt_at, s.delivered_at) NULLS FIRST
 LIMIT $1
 FOR UPDATE OF s SKIP LOCKED
 """
