@@ -15,6 +15,7 @@ from services.dispatch.api import (
     dead_letters,
     deliveries,
     endpoint_health,
+    endpoint_limits,
     endpoints,
     events,
     inbox,
@@ -78,6 +79,7 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     for router in (
         endpoints.router,
         endpoint_health.router,
+        endpoint_limits.router,
         inbox_leases.router,
         inbox.router,
         deliveries.router,
