@@ -15,12 +15,14 @@ from services.dispatch.api import (
     dead_letters,
     deliveries,
     endpoint_health,
+    endpoint_limits,
     endpoints,
     events,
     inbox,
     inbox_leases,
     paper,
     repair,
+    subscription,
 )
 from services.dispatch.arrivals import Arrivals
 from services.dispatch.attachments import AttachmentReader
@@ -37,6 +39,7 @@ from services.dispatch.guard import Guard, GuardedResolver
 from services.dispatch.mail import Identity, MailSender
 from services.dispatch.mail_limits import DomainLimits, Domains
 from services.dispatch.mail_pool import MailPool, MailServer
+from services.dispatch.notifier import Notifier, NotifierPace
 from services.dispatch.observer import Observer
 from services.dispatch.resources import Resources
 from services.dispatch.scheduler import Pace, Scheduler
@@ -76,10 +79,12 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     for router in (
         endpoints.router,
         endpoint_health.router,
+        endpoint_limits.router,
         inbox_leases.router,
         inbox.router,
         deliveries.router,
         paper.router,
+        subscription.router,
         events.router,
         repair.router,
         dead_letters.router,
@@ -95,6 +100,7 @@ class Engine:
     scheduler: Scheduler
     handlers: dict[tuple[Lane, Channel], BatchHandler]
     consumers: Consumers
+    notifier: Notifier
 
 
 @asynccontextmanager
@@ -127,7 +133,7 @@ async def open_parts(settings: DispatchSettings) -> AsyncGenerator[Parts]:
         observer = Observer(database, interval=settings.dispatch_observe_interval)
         lane_workers = [LaneWorker(consumer, engine.handlers[key]) for key, consumer in lanes.items()]
         workers: list[Worker] = [relay, engine.scheduler, events, keeper, *lane_workers, observer, Pruner(database)]
-        workers += [Sequencer(database, poll_interval=settings.dispatch_poll_interval), FeedPruner(database)]
+        workers += [engine.notifier, Sequencer(database, poll_interval=settings.dispatch_poll_interval), FeedPruner(database)]
         listener = bounce_listener(settings, resources)
         workers += [] if listener is None else [listener]
         probe = DatabaseProbe(database, "dispatch database")
@@ -185,6 +191,13 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
         )
 
     webhooks = resources.webhooks
+    notifier_pace = NotifierPace(
+        concurrency=settings.dispatch_notice_concurrency,
+        lease=timedelta(seconds=settings.dispatch_lease),
+        schedule=settings.dispatch_notice_schedule,
+        limits=pace.limits,
+        poll_interval=settings.dispatch_poll_interval,
+    )
     mail_lanes = await _open_mail(stack, settings, resources.signer)
 
     def webhook_lane() -> Sender:
@@ -195,6 +208,14 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
         handlers={(lane, Channel.WEBHOOK): handler(webhook_lane()) for lane in Lane}
         | {(lane, Channel.EMAIL): handler(mail) for lane, mail in mail_lanes.items()},
         consumers=Consumers(resources.signer, found, policy, email_secret_letters=settings.dispatch_email_secret_letters),
+        notifier=Notifier(
+            database,
+            webhooks,
+            events.show,
+            pace=notifier_pace,
+            breaker_policy=breaker_policy,
+            public_url=settings.public_url,
+        ),
     )
 
 

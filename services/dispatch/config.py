@@ -125,6 +125,13 @@ class DispatchSettings(ServiceSettings):
     dispatch_breaker_longest_pause: Annotated[float, Field(gt=0)] = Field(
         default=900.0, description="Longest such pause in seconds."
     )
+    dispatch_notice_concurrency: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=32, description="Most agencies that one worker sends events of their subscriptions to at a time."
+    )
+    dispatch_notice_schedule: Seconds = Field(
+        default=(5, 30, 120, 600, 1800, 3600),
+        description="Seconds to wait before each retry of subscribed events, separated by commas; the last is repeated for ever.",
+    )
     dispatch_lookup_timeout: Annotated[float, Field(gt=0)] = Field(
         default=3.0, description="Seconds to wait until an endpoint's name is looked up."
     )
@@ -297,6 +304,10 @@ class DispatchSettings(ServiceSettings):
                 raise ValueError(
                     f"WIAN_DISPATCH_STEP_LIMITS{suffix} must list seconds from above 0 to a year for webhook, e-mail, inbox and paper"
                 )
+        if not self.dispatch_notice_schedule or not all(
+            math.isfinite(wait) and wait > 0 for wait in self.dispatch_notice_schedule
+        ):
+            raise ValueError("WIAN_DISPATCH_NOTICE_SCHEDULE must list one or more seconds greater than 0")
         self._transport_relations_hold()
         self._mail_relations_hold()
         if self.dispatch_lease < max(self.dispatch_request_timeout, self.dispatch_smtp_timeout) + LEASE_MARGIN:

@@ -60,9 +60,9 @@ class Consumers:
                 route(RecipientRegistered, self.acknowledged),
                 route(RecipientRejected, self.acknowledged),
                 route(RecipientWithdrawn, self.answer_changed),
-                route(RecipientDisputed, self.answer_changed),
+                route(RecipientDisputed, self._withdrawals.disputed),
                 route(RecipientDisputeAnswered, self.answer_changed),
-                route(RecipientsReminded, self.reminded),
+                route(RecipientsReminded, self._withdrawals.reminded),
             )
         )
 
@@ -107,16 +107,12 @@ class Consumers:
         await feed.add(connection, [feed.of_acknowledgment(event, sender)])
 
     async def answer_changed(
-        self, connection: Connection, event: RecipientWithdrawn | RecipientDisputed | RecipientDisputeAnswered, _meta: Meta
+        self, connection: Connection, event: RecipientWithdrawn | RecipientDisputeAnswered, _meta: Meta
     ) -> None:
         """Tell it. The letter has reached its recipient whatever becomes of the answer: nothing is sent again."""
         locked = await self._deliveries.lock_recipients(connection, [event.recipient_id])
         sender = next((delivery.sender_agency_id for delivery in locked), None)
         await feed.add(connection, [feed.of_change(event, sender)])
-
-    async def reminded(self, connection: Connection, event: RecipientsReminded, _meta: Meta) -> None:
-        """Tell whoever is reminded of letters that wait for an answer."""
-        await feed.add(connection, feed.of_reminders(event))
 
     async def _end_acknowledged(self, connection: Connection, acknowledged: dict[UUID, datetime]) -> list[Locked]:
         locked = await self._deliveries.lock_recipients(connection, list(acknowledged))

@@ -57,6 +57,11 @@ class Admission:
     spent_until: Mapping[UUID, datetime]
 
 
+def lowest(*rates: float | None) -> float | None:
+    """The rate that holds of several; None when there is no limit."""
+    return min((rate for rate in rates if rate is not None), default=None)
+
+
 def room(flow: Flow, now: datetime) -> int:
     """How many more deliveries may go to the agency at `now`."""
     if flow.paused:

@@ -14,6 +14,7 @@ EVENT_TYPE: Final = "wian.letter.delivered.v1"
 CHALLENGE_TYPE: Final = "wian.endpoint.challenge.v1"
 TEST_TYPE: Final = "wian.endpoint.test.v1"
 CONTENT_TYPE: Final = "application/cloudevents+json"
+BATCH_CONTENT_TYPE: Final = "application/cloudevents-batch+json"
 
 
 def acknowledgment_url(public_url: str, link: str) -> str:
@@ -63,10 +64,11 @@ def _common(circular: CircularContent) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class EndpointEvent:
-    """An event about the endpoint itself, as it is sent."""
+    """What is sent to an endpoint beside letters: an event about itself, or events of the feed."""
 
     message_id: str
     body: bytes
+    content_type: str = CONTENT_TYPE
 
 
 def endpoint_event(kind: str, agency_id: UUID, data: dict[str, str], public_url: str, now: datetime) -> EndpointEvent:

@@ -31,6 +31,14 @@ CURSOR_EXPIRED: Final = Problem(
     "ระบบเก็บเหตุการณ์ไว้ 90 วัน ให้เริ่มอ่านใหม่โดยไม่ระบุ after ส่วนสถานะของหนังสือที่เก่ากว่านั้นดูได้ที่ "
     "GET /v1/circulars/{circular_id} และ GET /v1/inbox",
 )
+SUBSCRIPTION_EMPTY: Final = Problem(
+    "subscription_empty",
+    422,
+    "None of these types is about those letters",
+    "ไม่มีเหตุการณ์ชนิดที่เลือกสำหรับหนังสือกลุ่มนี้",
+    "Choose `types` that fit `about` (the catalogue says which are told to senders and which to recipients), or leave `types` out.",
+    "เลือก types ให้ตรงกับ about ตามรายการชนิดเหตุการณ์ หรือไม่ระบุ types",
+)
 PAPER_NOT_WAITING: Final = Problem(
     "paper_not_waiting",
     409,
@@ -117,6 +125,7 @@ CATALOGUE: Final = (
     ENDPOINT_URL_REFUSED,
     ENDPOINT_SECRET_INVALID,
     CURSOR_EXPIRED,
+    SUBSCRIPTION_EMPTY,
     ENDPOINT_NOT_ACTIVE,
     ENDPOINT_CHANGED,
     ROTATIONS_TOO_MANY,

@@ -12,13 +12,16 @@ from services.dispatch.outcomes import Delivered, Outcome
 # CloudEvents 1.0, "HTTP 1.1 Web Hooks for Event Delivery", clause 4: the abuse-protection handshake.
 REQUEST_ORIGIN: Final = "WebHook-Request-Origin"
 ALLOWED_ORIGIN: Final = "WebHook-Allowed-Origin"
+ALLOWED_RATE: Final = "WebHook-Allowed-Rate"
+MOST_PER_MINUTE: Final = 600_000
 
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """Whoever controls the address wants our events there."""
+    """Whoever controls the address wants our events there; `per_second` is the rate that it allows, None: any."""
 
     by: Literal["handshake", "challenge"]
+    per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,14 @@ def by_handshake(headers: Mapping[str, str], status: int, origin: str) -> bool:
     if allowed is None or not 200 <= status < 300:
         return False
     return allowed.strip() == "*" or allowed.strip().lower() == origin.lower()
+
+
+def allowed_rate(headers: Mapping[str, str]) -> float | None:
+    """Requests a second that the handshake allows (clause 4.2: an integer a minute, or `*`); None: no limit that can be read."""
+    text = headers.get(ALLOWED_RATE, "").strip()
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MOST_PER_MINUTE))):
+        return None
+    return min(int(text), MOST_PER_MINUTE) / 60 or None
 
 
 def by_challenge(outcome: Outcome, answer: bytes, challenge: str) -> Proven | Unproven:

@@ -10,7 +10,7 @@ from uuid import UUID
 from services.dispatch.delivery.jobs import Endpoint
 from services.dispatch.outcomes import Refused, RetryLater
 from services.dispatch.payload import CHALLENGE_TYPE, endpoint_event
-from services.dispatch.proof import REQUEST_ORIGIN, Proven, Unproven, by_challenge, by_handshake
+from services.dispatch.proof import REQUEST_ORIGIN, Proven, Unproven, allowed_rate, by_challenge, by_handshake
 from services.dispatch.transport import Answer, WebhookSender
 
 # For each of the two questions: somebody waits for the answer.
@@ -29,7 +29,7 @@ async def ask(sender: WebhookSender, agency_id: UUID, endpoint: Endpoint, public
         # We would not send there, whatever it answers.
         return Unproven(options.reason, answer=options.answer)
     if isinstance(options, Answer) and by_handshake(options.headers, options.status, origin):
-        return Proven("handshake")
+        return Proven("handshake", allowed_rate(options.headers))
     challenge = secrets.token_urlsafe(32)
     event = endpoint_event(CHALLENGE_TYPE, agency_id, {"challenge": challenge}, public_url, datetime.now(UTC))
     try:

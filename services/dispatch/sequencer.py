@@ -8,7 +8,7 @@ import structlog
 from opentelemetry import metrics
 
 from services.dispatch.feed import KEPT
-from services.dispatch.store import feed, pulls
+from services.dispatch.store import feed, notices, pulls
 from shared import postgres
 from shared.postgres import Database
 from shared.runtime import pause
@@ -55,7 +55,7 @@ class Sequencer:
 
 
 class FeedPruner:
-    """Forgets, once an hour and in small transactions, events older than `feed.KEPT` and pull leases long over."""
+    """Forgets, once an hour and in small transactions, events and early notices older than `feed.KEPT` and pull leases long over."""
 
     name = "dispatch feed pruner"
 
@@ -77,4 +77,5 @@ class FeedPruner:
             events = await feed.prune(connection, KEPT, PRUNED_PER_TURN)
         async with self._database.connection() as connection:
             await feed.prune_early(connection, KEPT)
+            await notices.prune(connection, KEPT, PRUNED_PER_TURN)
             return events + await pulls.prune(connection, LEASES_KEPT, PRUNED_PER_TURN)

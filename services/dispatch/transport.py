@@ -106,20 +106,22 @@ class WebhookSender:
         body = self._bodies_of(job.circular).body(job.address)
         return self._signed(str(job.address.delivery_id), body, endpoint), body
 
-    def _signed(self, message_id: str, body: bytes, endpoint: Endpoint) -> dict[str, str]:
+    def _signed(
+        self, message_id: str, body: bytes, endpoint: Endpoint, content_type: str = payload.CONTENT_TYPE
+    ) -> dict[str, str]:
         now = int(time.time())
         return {
             "webhook-id": message_id,
             "webhook-timestamp": str(now),
             "webhook-signature": signatures.sign(self._keys(endpoint.sealed_keys), message_id, now, body),
-            "content-type": payload.CONTENT_TYPE,
+            "content-type": content_type,
         }
 
     async def post_event(self, endpoint: Endpoint, event: EndpointEvent) -> tuple[Outcome, bytes]:
-        """Send one event about the endpoint itself, signed like a letter; also returns what was answered, to its cap."""
+        """Send what is no letter, signed like one; also returns what was answered, to its cap."""
         try:
             url = self._checked(endpoint.url)
-            headers = self._signed(event.message_id, event.body, endpoint)
+            headers = self._signed(event.message_id, event.body, endpoint, event.content_type)
         except UrlRefused as error:
             return Refused(url_reason(error.code)), b""
         except SecretLost:

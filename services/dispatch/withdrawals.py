@@ -1,4 +1,4 @@
-"""What follows here from a sender's recall, succession or erratum: deliveries stop, and whom it concerns is told in the feed.
+"""What follows here from a sender's recall, succession, erratum or doubt, and from reminders: deliveries stop, whom it concerns is told.
 
 A recall ends every delivery that was not handed over, also one that is being sent: its lease is taken away, so the outcome is
 logged as an attempt and moves nothing. What comes before its circular's chunk is kept, and acted on when the chunk comes.
@@ -15,13 +15,19 @@ from services.dispatch.store import circulars, feed, notices, transitions
 from services.dispatch.store.feed import Entry
 from services.dispatch.store.notices import Notice
 from services.dispatch.store.transitions import Deliveries, Move
-from shared.contracts.events import CircularErratum, CircularRecalled, CircularSuperseded
+from shared.contracts.events import (
+    CircularErratum,
+    CircularRecalled,
+    CircularSuperseded,
+    RecipientDisputed,
+    RecipientsReminded,
+)
 from shared.inbox import Meta
 from shared.postgres import Connection
 
 
 class Withdrawals:
-    """Applies what senders decide on circulars that have gone round."""
+    """Applies what is decided or told of circulars that have gone round."""
 
     def __init__(self, deliveries: Deliveries) -> None:
         self._deliveries = deliveries
@@ -68,6 +74,20 @@ class Withdrawals:
         ]
         if event.chunk == 1:
             found.append(_to_sender(EventType.CORRECTED, event, event.issued_at, data))
+        await self._take_in(connection, event.circular_id, found)
+
+    async def disputed(self, connection: Connection, event: RecipientDisputed, _meta: Meta) -> None:
+        data = event.model_dump(mode="json", include={"dispute_id", "text"})
+        notice = Notice(EventType.DISPUTED, event.recipient_id, event.agency_id, event.circular_id, event.recorded_at, data)
+        await self._take_in(connection, event.circular_id, [notice])
+
+    async def reminded(self, connection: Connection, event: RecipientsReminded, _meta: Meta) -> None:
+        """Tell whoever is reminded of letters that wait for an answer."""
+        data = event.model_dump(mode="json", include={"deadline", "overdue", "escalation", "rung"})
+        found = [
+            Notice(EventType.REMINDED, one.recipient_id, one.told_agency_id, event.circular_id, event.due_at, data)
+            for one in event.recipients
+        ]
         await self._take_in(connection, event.circular_id, found)
 
     async def chunk_came(self, connection: Connection, circular_id: UUID, recipient_ids: Sequence[UUID]) -> None:

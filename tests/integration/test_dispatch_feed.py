@@ -4,8 +4,8 @@ import asyncio
 import random
 import re
 from collections.abc import AsyncGenerator
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import httpx
@@ -13,8 +13,9 @@ import pytest
 
 from services.dispatch.feed import CATALOGUE, TO_RECIPIENTS, EventType
 from services.dispatch.sequencer import FeedPruner, Sequencer
-from services.dispatch.store import feed
+from services.dispatch.store import feed, notices
 from services.dispatch.store.feed import Entry
+from services.dispatch.store.notices import Notice
 from shared.access import Scope
 from shared.contracts.events import (
     Channel,
@@ -23,7 +24,9 @@ from shared.contracts.events import (
     RecipientDisputeAnswered,
     RecipientDisputed,
     RecipientRejected,
+    RecipientsReminded,
     RecipientWithdrawn,
+    Reminder,
     Secrecy,
 )
 from shared.pages import write_cursor
@@ -32,6 +35,8 @@ from tests.support.dispatch import Bench, bench, circular_dispatched, gathered, 
 from tests.support.receiver import receiver
 from tests.support.tokens import TokenIssuer
 from wian.reference import DOCS
+
+REMINDER: Final = {"deadline": "2026-11-23T00:00:00Z", "overdue": False, "escalation": False, "rung": 1}
 
 
 @pytest.fixture
@@ -317,3 +322,65 @@ async def test_the_documentation_lists_the_types_that_there_are() -> None:
     assert {(line[0], line[2]) for line in lines} == {(entry.type, entry.scope) for entry in CATALOGUE}
     assert {entry.type for entry in CATALOGUE} == set(EventType)
     assert {line[0] for line in lines if line[1] == "recipient"} == set(TO_RECIPIENTS)
+
+
+async def test_a_reminder_and_a_doubt_before_their_chunk_are_told_when_it_comes(dispatch: Bench) -> None:
+    agency, above = await dispatch.agency(), uuid4()
+    circular = circular_dispatched([agency])
+    (recipient,) = circular.recipients
+    about = recipient_registered(circular).model_dump(exclude={"receive_number", "receive_date"})
+    reminder = RecipientsReminded(
+        circular_id=circular.circular_id,
+        letter_id=circular.letter.letter_id,
+        sender_agency_id=circular.sender_agency_id,
+        number=circular.letter.number,
+        deadline=datetime.now(UTC),
+        rung=2,
+        overdue=True,
+        escalation=True,
+        due_at=datetime.now(UTC),
+        recipients=tuple(
+            Reminder(recipient_id=recipient.recipient_id, agency_id=agency, told_agency_id=told) for told in (agency, above)
+        ),
+    )
+    await dispatch.apply(reminder)
+    await dispatch.apply(RecipientDisputed(**about, dispute_id=uuid4(), text="ไม่ใช่เลขนี้"))
+    await _place(dispatch)
+    for reader in (agency, above):
+        assert (await _read(dispatch, reader))["items"] == []
+    await dispatch.apply(circular)
+    await _place(dispatch)
+    assert sorted(_kinds(await _read(dispatch, agency))) == ["arrived", "disputed", "reminded"]
+    assert _kinds(await _read(dispatch, above)) == ["reminded"]
+
+
+async def test_an_event_of_a_recipient_that_is_not_known_is_read_without_its_particulars(dispatch: Bench) -> None:
+    circular = circular_dispatched([await dispatch.agency()])
+    await dispatch.apply(circular)
+    stranger = uuid4()
+    told = Entry(EventType.REMINDED, stranger, circular.circular_id, uuid4(), datetime.now(UTC), data=REMINDER)
+    async with dispatch.database.transaction() as connection:
+        await feed.add(connection, [told])
+    await _place(dispatch)
+    (item,) = (await _read(dispatch, stranger))["items"]
+    assert item["subject"] == str(told.recipient_id)
+    assert "recipient" not in item["data"]
+
+
+async def test_what_waits_for_a_chunk_that_never_comes_is_forgotten(dispatch: Bench) -> None:
+    for days in (89, 91):
+        circular = circular_dispatched([uuid4()])
+        notice = Notice(
+            EventType.REMINDED,
+            circular.recipients[0].recipient_id,
+            uuid4(),
+            circular.circular_id,
+            datetime.now(UTC) - timedelta(days=days),
+            REMINDER,
+        )
+        async with dispatch.database.transaction() as connection:
+            await notices.keep(connection, [notice])
+    await FeedPruner(dispatch.database).run_once()
+    async with dispatch.database.connection() as connection:
+        left = await connection.fetch("SELECT now() - occurred_at AS age FROM early_notices")
+    assert [row["age"].days for row in left] == [89]

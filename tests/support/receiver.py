@@ -55,6 +55,7 @@ class Receiver:
         self.url = ""
         self.shy = False
         self.echo = False
+        self.allowed_rate: str | None = None
         self._scripts: dict[str, deque[Answer]] = defaultdict(deque)
 
     def script(self, path: str, *answers: Answer) -> None:
@@ -72,7 +73,10 @@ class Receiver:
         if request.method == "OPTIONS":
             if self.shy:
                 return web.Response(status=405)
-            return web.Response(headers={"WebHook-Allowed-Origin": headers["webhook-request-origin"]})
+            allowed = {"WebHook-Allowed-Origin": headers["webhook-request-origin"]}
+            return web.Response(
+                headers=allowed if self.allowed_rate is None else allowed | {"WebHook-Allowed-Rate": self.allowed_rate}
+            )
         self.received.append(Received(request.path, headers, await request.read()))
         if self.echo and b"wian.endpoint.challenge.v1" in self.received[-1].body:
             return web.json_response({"challenge": self.received[-1].data["challenge"]})

@@ -18,8 +18,9 @@ from services.dispatch.proof import Proven, Unproven
 from services.dispatch.remedies import remedy_for
 from services.dispatch.resources import Resources
 from services.dispatch.signatures import Signatures
-from services.dispatch.store import endpoints
+from services.dispatch.store import endpoints, limits
 from services.dispatch.store.endpoints import NewEndpoint, StoredEndpoint
+from shared.postgres import Connection
 from shared.problems import NOT_FOUND, FieldError, ProblemError
 
 # A name that cannot be looked up now is taken all the same: every address is checked when it is dialled.
@@ -144,6 +145,7 @@ async def put_endpoint(body: EndpointSet, caller: EndpointOwner, dispatch: Dispa
     )
     async with dispatch.database.transaction() as connection:
         stored = await endpoints.save(connection, agency_id, new)
+        await _keep_rate(connection, stored, proof)
     return _show(stored, secret=secret, proof=proof)
 
 
@@ -177,6 +179,7 @@ async def verify_endpoint(caller: EndpointOwner, dispatch: Dispatch) -> Endpoint
             changed = await endpoints.doubt(connection, stored, proof.reason) if stored.state == "unverified" else stored
         else:
             changed = await endpoints.prove(connection, stored)
+            await _keep_rate(connection, stored, proof)
     if changed is None:
         raise ProblemError(problems.ENDPOINT_CHANGED)
     return _show(changed, proof=proof)
@@ -225,6 +228,11 @@ async def rotate_signing_key(body: KeyRotation, caller: EndpointOwner, dispatch:
         await _own(dispatch, caller.agency())
         raise ProblemError(problems.ROTATIONS_TOO_MANY)
     return _show(rotated)
+
+
+async def _keep_rate(connection: Connection, asked: StoredEndpoint, proof: Proven | Unproven | None) -> None:
+    if isinstance(proof, Proven):
+        await limits.set_allowed(connection, asked.agency_id, asked.url, proof.per_second)
 
 
 async def _own(dispatch: Resources, agency_id: UUID) -> StoredEndpoint:

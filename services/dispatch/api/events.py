@@ -124,9 +124,11 @@ class EventData(BaseModel):
     """Which letter, and what is particular to the type; what does not belong to a type is left out."""
 
     circular_id: UUID
-    letter_id: UUID
-    number: str = Field(description="The letter's number as printed.")
-    recipient: EventRecipient | None = Field(default=None, description="All but the types `wian.circular.…`.")
+    letter_id: UUID | None = Field(default=None, description="Left out while the letter itself has not come.")
+    number: str | None = Field(default=None, description="The letter's number as printed; left out with `letter_id`.")
+    recipient: EventRecipient | None = Field(
+        default=None, description="All but the types `wian.circular.…`; left out while the recipient itself has not come."
+    )
     recipient_count: int | None = Field(default=None, description="`wian.circular.dispatched.v1`")
     sender: SenderOut | None = Field(default=None, description="`wian.letter.arrived.v1`")
     deadline: datetime | None = Field(default=None, description="`wian.letter.arrived.v1`, when the letter has one.")
@@ -195,7 +197,7 @@ async def list_events(
     link_next(request, response, following)
     url = dispatch.settings.public_url
     return EventPage(
-        items=[_show(told, contents[told.circular_id], about, url) for told in shown],
+        items=[show(told, contents.get(told.circular_id), about, url) for told in shown],
         next=following,
         more=more,
     )
@@ -212,10 +214,13 @@ def _readable(caller: Principal, types: list[EventType] | None) -> list[EventTyp
     return list(dict.fromkeys(types))
 
 
-def _show(told: Told, circular: CircularContent, recipients: Mapping[UUID, FeedRecipient], source: str) -> EventOut:
+def show(told: Told, circular: CircularContent | None, recipients: Mapping[UUID, FeedRecipient], source: str) -> EventOut:
+    """The event as agencies get it, read or sent; made of stored values alone, so that it is the same each time."""
     about = told.recipient_id or told.circular_id
-    data = EventData(circular_id=told.circular_id, letter_id=circular.letter.letter_id, number=circular.letter.number)
-    if told.recipient_id is not None:
+    data = EventData(circular_id=told.circular_id)
+    if circular is not None:
+        data.letter_id, data.number = circular.letter.letter_id, circular.letter.number
+    if told.recipient_id is not None and told.recipient_id in recipients:
         data.recipient = EventRecipient.model_validate(recipients[told.recipient_id], from_attributes=True)
     match told.event:
         case EventType.DISPATCHED:
@@ -229,10 +234,7 @@ def _show(told: Told, circular: CircularContent, recipients: Mapping[UUID, FeedR
         case EventType.ERRATUM | EventType.CORRECTED:
             data.erratum = ErratumOut.model_validate(told.data)
         case EventType.ARRIVED:
-            data.deadline = circular.deadline
-            data.sender = SenderOut(
-                agency_id=circular.sender_agency_id, name_th=circular.sender_name_th, name_en=circular.sender_name_en
-            )
+            _show_letter(data, circular)
         case EventType.HANDED_OVER:
             data.hand_over = HandOverOut.model_validate(told, from_attributes=True)
         case EventType.BOUNCED:
@@ -257,3 +259,11 @@ def _show(told: Told, circular: CircularContent, recipients: Mapping[UUID, FeedR
         time=told.occurred_at,
         data=data,
     )
+
+
+def _show_letter(data: EventData, circular: CircularContent | None) -> None:
+    if circular is not None:
+        data.deadline = circular.deadline
+        data.sender = SenderOut(
+            agency_id=circular.sender_agency_id, name_th=circular.sender_name_th, name_en=circular.sender_name_en
+        )

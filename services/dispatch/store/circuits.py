@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from services.dispatch.breaker import Circuit, CircuitState
-from services.dispatch.flow import Flow, Limits
+from services.dispatch.flow import Flow, Limits, lowest
 from shared.postgres import Connection, Row
 
 # Rows are locked in the order of the agency everywhere, so that recorders and schedulers do not wait in a ring.
@@ -30,7 +30,7 @@ ON CONFLICT (agency_id) DO UPDATE SET state = EXCLUDED.state, failures = EXCLUDE
 FLOWS: Final = """
 SELECT wanted.agency_id, coalesce(c.state, 'closed') AS state, coalesce(c.failures, 0) AS failures,
     coalesce(c.openings, 0) AS openings, c.open_until, c.max_in_flight, c.max_per_second, c.spent_until,
-    coalesce(e.state = 'paused', false) AS paused,
+    coalesce(e.state = 'paused', false) AS paused, e.most_in_flight, e.most_per_second, e.allowed_per_second,
     (
         SELECT count(*) FROM deliveries d
         WHERE d.agency_id = wanted.agency_id AND d.channel = 'webhook' AND d.lease_token IS NOT NULL
@@ -108,6 +108,16 @@ async def save(connection: Connection, circuits: Mapping[UUID, Circuit]) -> None
     )
 
 
+def _limits(row: Row, limits: Limits) -> Limits:
+    """The operator's, for this agency or for all, and the agency's own: the lowest holds."""
+    in_flight = limits.in_flight if row["max_in_flight"] is None else row["max_in_flight"]
+    rate = limits.per_second if row["max_per_second"] is None else row["max_per_second"]
+    return Limits(
+        in_flight if row["most_in_flight"] is None else min(in_flight, row["most_in_flight"]),
+        lowest(rate, row["most_per_second"], row["allowed_per_second"]),
+    )
+
+
 async def flows(connection: Connection, agency_ids: Sequence[UUID], limits: Limits) -> dict[UUID, Flow]:
     """What is under way at agencies, and what they allow; `limits` holds where they have none of their own."""
     return {
@@ -115,10 +125,7 @@ async def flows(connection: Connection, agency_ids: Sequence[UUID], limits: Limi
             circuit=_circuit(row),
             paused=row["paused"],
             in_flight=row["in_flight"],
-            limits=Limits(
-                limits.in_flight if row["max_in_flight"] is None else row["max_in_flight"],
-                limits.per_second if row["max_per_second"] is None else row["max_per_second"],
-            ),
+            limits=_limits(row, limits),
             spent_until=row["spent_until"],
         )
         for row in await connection.fetch(FLOWS, list(agency_ids))

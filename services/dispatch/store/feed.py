@@ -18,10 +18,8 @@ from shared.contracts.events import (
     CircularDispatched,
     HandOverGrade,
     RecipientDisputeAnswered,
-    RecipientDisputed,
     RecipientRegistered,
     RecipientRejected,
-    RecipientsReminded,
     RecipientWithdrawn,
 )
 from shared.postgres import Connection
@@ -64,7 +62,11 @@ WITH waiting AS (
         taken.grade, told.data
     FROM taken CROSS JOIN LATERAL unnest(taken.agency_ids, taken.recipient_ids, taken.occurred_at, taken.data)
         WITH ORDINALITY AS told (agency_id, recipient_id, occurred_at, data, nth)
-    RETURNING position
+    RETURNING position, agency_id
+), subscribers_told AS (
+    UPDATE subscriptions SET told_position = latest.position
+    FROM (SELECT agency_id, max(position) AS position FROM placed GROUP BY agency_id) latest
+    WHERE subscriptions.agency_id = latest.agency_id
 )
 UPDATE feed_ends SET last_position = (SELECT max(position) FROM placed) WHERE EXISTS (SELECT FROM placed)
 RETURNING last_position
@@ -189,26 +191,15 @@ def of_acknowledgment(event: RecipientRegistered | RecipientRejected, sender_age
     )
 
 
-def of_change(event: RecipientWithdrawn | RecipientDisputed | RecipientDisputeAnswered, sender_agency_id: UUID | None) -> Entry:
-    """What becomes of an answer: a doubt is told to the recipient, everything else to the sender."""
+def of_change(event: RecipientWithdrawn | RecipientDisputeAnswered, sender_agency_id: UUID | None) -> Entry:
+    """What becomes of an answer: this is told to the sender, and a doubt to the recipient (`withdrawals`)."""
     match event:
         case RecipientWithdrawn():
-            kind, reader, kept = EventType.WITHDRAWN, sender_agency_id, {"reason"}
-        case RecipientDisputed():
-            kind, reader, kept = EventType.DISPUTED, event.agency_id, {"dispute_id", "text"}
+            kind, kept = EventType.WITHDRAWN, {"reason"}
         case RecipientDisputeAnswered():
-            kind, reader, kept = EventType.DISPUTE_ANSWERED, sender_agency_id, {"dispute_id", "text"}
+            kind, kept = EventType.DISPUTE_ANSWERED, {"dispute_id", "text"}
     data = event.model_dump(mode="json", include=kept)
-    return Entry(kind, reader, event.circular_id, event.recipient_id, event.recorded_at, data=data)
-
-
-def of_reminders(event: RecipientsReminded) -> list[Entry]:
-    """What a rung of the ladder tells whoever is reminded."""
-    data = event.model_dump(mode="json", include={"deadline", "overdue", "escalation", "rung"})
-    return [
-        Entry(EventType.REMINDED, one.told_agency_id, event.circular_id, one.recipient_id, event.due_at, data=data)
-        for one in event.recipients
-    ]
+    return Entry(kind, sender_agency_id, event.circular_id, event.recipient_id, event.recorded_at, data=data)
 
 
 def of_transition(transition: Transition, sender_agency_id: UUID, circular_id: UUID, recipient_id: UUID) -> Entry | None:

@@ -1,8 +1,8 @@
-"""SQL of what senders decide on circulars that have gone round: what waits for its recipient, and recalled deliveries."""
+"""SQL of notices that come before their recipients, and wait for them here; and of recalled deliveries."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,6 +17,13 @@ ON CONFLICT DO NOTHING
 TAKE: Final = """
 DELETE FROM early_notices WHERE about = ANY($1::uuid[])
 RETURNING about, kind, occurred_at, circular_id, agency_id, data
+"""
+
+# Notices of circulars that never came.
+PRUNE: Final = """
+DELETE FROM early_notices WHERE (about, kind, occurred_at, agency_id) IN (
+    SELECT about, kind, occurred_at, agency_id FROM early_notices WHERE occurred_at < now() - $1::interval LIMIT $2
+)
 """
 
 # The first recall stays, in whichever order they come.
@@ -56,6 +63,11 @@ async def take(connection: Connection, about: Sequence[UUID]) -> list[Notice]:
         Notice(OF_KIND[row["kind"]], row["about"], row["agency_id"], row["circular_id"], row["occurred_at"], row["data"])
         for row in await connection.fetch(TAKE, list(about))
     ]
+
+
+async def prune(connection: Connection, older_than: timedelta, most: int) -> None:
+    """Forget up to `most` that have waited too long for their recipients."""
+    await connection.execute(PRUNE, older_than, most)
 
 
 async def set_recalled(connection: Connection, recalled: Mapping[UUID, datetime]) -> None:
