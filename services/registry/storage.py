@@ -90,6 +90,26 @@ class FileStorage:
 
         return pieces()
 
+    async def restore(self, file_id: UUID, copy_of: UUID) -> bool:
+        """Put the object `copy_of` where the lost one of `file_id` was; False when it was not lost.
+
+        Raises ProblemError: 503 when the storage is away.
+        """
+        try:
+            await obstore.head_async(self._store, _key(file_id))
+        except FileNotFoundError:
+            await self._copy(copy_of, file_id)
+            return True
+        except BaseError as error:
+            raise unavailable(error) from error
+        return False
+
+    async def _copy(self, file_id: UUID, to: UUID) -> None:
+        try:
+            await obstore.copy_async(self._store, _key(file_id), _key(to))
+        except BaseError as error:
+            raise unavailable(error) from error
+
     def open(self, file_id: UUID, size: int) -> io.BufferedReader:
         """The object of `size` bytes as a file to read and seek in, for a thread of its own.
 

@@ -67,6 +67,7 @@ class Uploads:
         try:
             stored = await self.storage.write(file_id, chunks, most=self.settings.registry_attachment_max_bytes)
             media_type = await self._examine(file_id, stored, claim)
+            await self._heal(file_id, stored.sha256)
         except BaseException:
             # A cancelled request too: nobody else knows the object.
             await self.discard(file_id)
@@ -98,6 +99,13 @@ class Uploads:
     def grace(self) -> timedelta:
         """How long a file that no letter has is left alone: longer than any upload takes."""
         return timedelta(hours=self.settings.registry_file_grace_hours)
+
+    async def _heal(self, file_id: UUID, sha256: str) -> None:
+        """Whoever brings a content again of which the storage has lost the object brings it back for every letter that has it."""
+        async with self.database.connection() as connection:
+            kept = await files.with_content(connection, sha256)
+        if kept is not None and await self.storage.restore(kept, file_id):
+            log.warning("lost object was brought back", file_id=str(kept))
 
     async def _examine(self, file_id: UUID, stored: StoredObject, claim: Claim) -> str:
         if stored.size == 0:

@@ -141,6 +141,22 @@ async def test_same_content_is_kept_once(
     assert await registry.count("files") == 0
 
 
+async def test_a_lost_object_comes_back_with_whoever_brings_its_content_again(
+    registry: RegistryUnderTest, office: Office, letter_id: str
+) -> None:
+    path = await _attached(registry, office, letter_id)
+    (lost,) = registry.stored_objects()
+    lost.unlink()
+    assert (await registry.http.get(path, headers=office.headers)).status_code == 500
+    other = await _attached(
+        registry, office, await registry.draft(office, await registry.register(office, unit_code="สค ๐๐๑๗.๒"))
+    )
+    for one in (path, other):
+        answer = await registry.http.get(one, headers=office.headers)
+        assert (answer.status_code, answer.content) == (200, CONTENT)
+    assert lost in registry.stored_objects()
+
+
 async def test_same_content_at_once_is_kept_once(
     registry: RegistryUnderTest, office: Office, letter_id: str, collector: FileCollector
 ) -> None:

@@ -14,6 +14,8 @@ LOCK_CONTENT: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 # Whoever condemns files waits for this lock to go, or is waited for and then seen.
 OF_CONTENT: Final = "SELECT file_id FROM files WHERE sha256 = $1 AND condemned_at IS NULL FOR SHARE"
 
+WITH_CONTENT: Final = "SELECT file_id FROM files WHERE sha256 = $1 AND condemned_at IS NULL"
+
 COMPLETE: Final = """
 UPDATE files SET sha256 = $2, size = $3 WHERE file_id = $1 AND condemned_at IS NULL RETURNING file_id
 """
@@ -43,6 +45,11 @@ FORGET: Final = "DELETE FROM files WHERE file_id = $1 AND condemned_at IS NOT NU
 async def begin(connection: Connection, file_id: UUID, grace: timedelta) -> None:
     """Note a file before its object is written; after `grace` somebody looks what has become of it."""
     await connection.execute(BEGIN, file_id, grace)
+
+
+async def with_content(connection: Connection, sha256: str) -> UUID | None:
+    """The file that keeps this content, if there is one."""
+    return await connection.fetchval(WITH_CONTENT, sha256)
 
 
 async def complete(connection: Connection, file_id: UUID, sha256: str, size: int) -> UUID | None:
