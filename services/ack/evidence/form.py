@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import rfc8785
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from shared.canonical import canonical_json
 
 FORMAT: Final = "wian-receipt/1"
 HEADER_FORMAT: Final = "wian-evidence/1"
@@ -64,14 +66,14 @@ class Signer:
 
     def seal(self, body: Mapping[str, Any]) -> Sealed:
         """The body in its exact bytes, hashed and signed."""
-        exact = rfc8785.dumps(cast("Any", body))
+        exact = canonical_json(body)
         signature = self._key.sign(signing_input(self._header, exact))
         return Sealed(exact, hashlib.sha256(exact).hexdigest(), f"{self._header}..{b64(signature)}")
 
 
 def protected_header(kid: str) -> bytes:
     """The JWS header; there is one spelling of it."""
-    return rfc8785.dumps({"alg": "Ed25519", "kid": kid})
+    return canonical_json({"alg": "Ed25519", "kid": kid})
 
 
 def signing_input(header: str, body: bytes) -> bytes:
