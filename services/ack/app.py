@@ -10,7 +10,19 @@ from uuid import UUID
 from fastapi import FastAPI
 
 from services.ack.acknowledging import Recorder, under_way
-from services.ack.api import acknowledgments, annex, assets, circulars, corrections, entrance, evidence, pages, stamp, tracking
+from services.ack.api import (
+    acknowledgments,
+    annex,
+    assets,
+    circulars,
+    corrections,
+    entrance,
+    evidence,
+    pages,
+    stamp,
+    tracking,
+    tree,
+)
 from services.ack.config import AckSettings
 from services.ack.consumers import event_handler
 from services.ack.evidence.checkpoints import Checkpointer
@@ -60,7 +72,7 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     """The application on opened resources."""
     app = web.create_app("Wian: acknowledgments", verifier=verifier, larger=LARGER)
     app.state.resources = resources
-    for module in (acknowledgments, corrections, circulars, annex, stamp, evidence, entrance, pages, tracking, assets):
+    for module in (acknowledgments, corrections, circulars, tree, annex, stamp, evidence, entrance, pages, tracking, assets):
         app.include_router(module.router)
     return app
 
