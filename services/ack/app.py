@@ -22,6 +22,7 @@ from services.ack.api import (
     pages,
     stamp,
     tracking,
+    tree,
 )
 from services.ack.config import AckSettings
 from services.ack.consumers import event_handler
@@ -72,7 +73,20 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     """The application on opened resources."""
     app = web.create_app("Wian: acknowledgments", verifier=verifier, larger=LARGER)
     app.state.resources = resources
-    for module in (acknowledgments, corrections, circulars, annex, stamp, evidence, entrance, links, pages, tracking, assets):
+    for module in (
+        acknowledgments,
+        corrections,
+        circulars,
+        tree,
+        annex,
+        stamp,
+        evidence,
+        entrance,
+        links,
+        pages,
+        tracking,
+        assets,
+    ):
         app.include_router(module.router)
     return app
 

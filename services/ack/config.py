@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from services.ack.deadlines import Rules
+from services.ack.tree import Bounds
 from shared.contracts.events import Speed
 from shared.settings import ServiceSettings
 from shared.thai.working_time import Calendar
@@ -57,6 +58,16 @@ class AckSettings(ServiceSettings):
     ack_live_pages: Annotated[int, Field(ge=1, le=50_000)] = Field(
         default=5000, description="Most tracking pages that one process keeps up to date by server-sent events."
     )
+    ack_tree_levels: Annotated[int, Field(ge=2, le=20)] = Field(
+        default=6, description="Most levels of a relay tree that are followed, the circular itself being the first."
+    )
+    ack_tree_circulars: Annotated[int, Field(ge=10, le=100_000)] = Field(
+        default=10_000, description="Most circulars of a relay tree that are followed, level by level."
+    )
+    ack_tree_recipients: Annotated[int, Field(ge=100, le=2_000_000)] = Field(
+        default=200_000,
+        description="Most recipients that are counted for a relay tree; larger ones are marked as counted in part.",
+    )
     ack_annex_max_rows: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=100_000, description="Longest list that is printed as a PDF; longer ones are given as XLSX, CSV or JSON."
     )
@@ -86,6 +97,11 @@ class AckSettings(ServiceSettings):
     ack_reminder_poll_interval: Annotated[float, Field(gt=0, le=60)] = Field(
         default=5.0, description="Seconds between two looks for reminders that are due."
     )
+
+    @property
+    def tree_bounds(self) -> Bounds:
+        """How far a relay tree is followed."""
+        return Bounds(self.ack_tree_levels, self.ack_tree_circulars, self.ack_tree_recipients)
 
     @property
     def deadline_rules(self) -> Rules:

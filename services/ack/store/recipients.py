@@ -15,10 +15,12 @@ from shared.contracts.events import FrozenRecipient, Role
 from shared.postgres import Connection, Row
 
 INSERT_MANY: Final = """
-INSERT INTO recipients (recipient_id, circular_id, position, agency_id, title, relay_duty, in_place_of, role, redirected_from)
-SELECT r.recipient_id, $1, r.position, r.agency_id, r.title, r.relay_duty, r.in_place_of, r.role, r.redirected_from
-FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::boolean[], $7::uuid[], $8::text[], $9::uuid[])
-    AS r (recipient_id, position, agency_id, title, relay_duty, in_place_of, role, redirected_from)
+INSERT INTO recipients (recipient_id, circular_id, position, agency_id, title, relay_duty, in_place_of, role, redirected_from,
+    relay_target)
+SELECT r.recipient_id, $1, r.position, r.agency_id, r.title, r.relay_duty, r.in_place_of, r.role, r.redirected_from,
+    r.relay_target::jsonb
+FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::boolean[], $7::uuid[], $8::text[], $9::uuid[], $10::text[])
+    AS r (recipient_id, position, agency_id, title, relay_duty, in_place_of, role, redirected_from, relay_target)
 ORDER BY r.recipient_id
 ON CONFLICT DO NOTHING RETURNING recipient_id
 """
@@ -221,6 +223,7 @@ async def insert_many(connection: Connection, circular_id: UUID, recipients: Seq
         [recipient.in_place_of for recipient in recipients],
         [recipient.role.value for recipient in recipients],
         [recipient.redirected_from for recipient in recipients],
+        [None if (target := recipient.relay_target) is None else target.model_dump_json() for recipient in recipients],
     )
     return [row["recipient_id"] for row in rows]
 
