@@ -213,7 +213,6 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
             webhooks,
             events.show,
             pace=notifier_pace,
-            breaker_policy=breaker_policy,
             public_url=settings.public_url,
         ),
     )

@@ -1,7 +1,8 @@
 """The notifier: sends subscribed agencies their part of the event feed, one batch at a time for each, and never loses its place.
 
 Letters come first: it has a loop and slots of its own, asks the agency's limits and circuit as a claim of letters does, and sends
-an agency no more than one request at a time.
+an agency no more than one request at a time. It never changes the circuit: an endpoint that takes letters and fails on events must
+not make its letters wait.
 """
 
 import asyncio
@@ -17,9 +18,7 @@ from opentelemetry import metrics
 from pydantic import BaseModel
 
 from services.dispatch import flow
-from services.dispatch.breaker import BreakerPolicy
 from services.dispatch.delivery.jobs import CircularContent, Endpoint
-from services.dispatch.delivery.record import judge_endpoints
 from services.dispatch.delivery.send import dice, outcome_name
 from services.dispatch.feed import event_id
 from services.dispatch.flow import Limits
@@ -81,14 +80,12 @@ class Notifier:
         show: Show,
         *,
         pace: NotifierPace,
-        breaker_policy: BreakerPolicy,
         public_url: str,
     ) -> None:
         self._database = database
         self._webhooks = webhooks
         self._show = show
         self._pace = pace
-        self._breaker_policy = breaker_policy
         self._public_url = public_url
         self._in_hand: dict[asyncio.Task[None], UUID] = {}
 
@@ -208,7 +205,6 @@ class Notifier:
                         await subscriptions.failed(connection, parcel.agency_id, _failure(outcome, at))
                     case SwitchedOff():
                         await subscriptions.failed(connection, parcel.agency_id, _failure(outcome, None))
-                await judge_endpoints(connection, {parcel.agency_id: [outcome]}, self._breaker_policy)
         except postgres.Unavailable as error:
             log.warning("notice not recorded yet", error=repr(error))
             return False

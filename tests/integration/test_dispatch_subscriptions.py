@@ -163,9 +163,10 @@ async def test_a_sender_cancelled_between_the_answer_and_the_commit_sends_the_sa
 
         await eventually(blocked, lambda count: count > 0)
         running.cancel()
+        # It ends before the row is free, so that what it was recording cannot get through.
+        with pytest.raises(asyncio.CancelledError):
+            await running
         await connection.execute("UPDATE subscriptions SET leased_until = now() - interval '1 second'")
-    with pytest.raises(asyncio.CancelledError):
-        await running
     await _drain(dispatch)
     first, second = endpoint.received
     assert (first.webhook_id, first.body) == (second.webhook_id, second.body)
@@ -240,7 +241,24 @@ async def test_letters_go_before_notices(dispatch: Bench, endpoint: Receiver) ->
     await _execute(dispatch, "UPDATE endpoints SET state = 'active'")
     assert await dispatch.engine.notifier.run_once() == 1
     async with dispatch.database.connection() as connection:
-        assert await connection.fetchval("SELECT state FROM circuits") == "closed", "a notice is proof of an endpoint too"
+        assert await connection.fetchval("SELECT state FROM circuits") == "open", "a letter finds out, and no notice for it"
+
+
+async def test_notices_that_fail_hold_back_no_letter(dispatch: Bench, endpoint: Receiver) -> None:
+    """An endpoint may take letters and fail on events: its circuit is that of its letters."""
+    agency = await dispatch.agency(url=f"{endpoint.url}/hook")
+    await _subscribe(dispatch, agency, about="sent")
+    await _circular(dispatch, agency)
+    failures = 2 * dispatch.settings.dispatch_breaker_failures
+    endpoint.script("/hook", *(Answer(503, "no events here", {"Retry-After": "3600"}) for _ in range(failures)), Answer())
+    for _ in range(failures):
+        await _make_due(dispatch)
+        assert await dispatch.engine.notifier.run_once() == 1
+    assert (await _health(dispatch, agency))["failures"] == failures
+    await dispatch.apply(circular_dispatched([agency]))
+    await dispatch.deliver_due()
+    assert len(endpoint.received) == failures + 1
+    assert [row["state"] for row in await dispatch.deliveries() if row["agency_id"] == agency] == ["handed_over"]
 
 
 async def test_anothers_subscription_is_not_there_and_scopes_are_those_of_reading(dispatch: Bench, endpoint: Receiver) -> None:

@@ -1,7 +1,7 @@
 """Recording what was sent: attempts, states, circuits and events in one transaction for many, fenced by their leases."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -129,25 +129,18 @@ class Recorder:
         for sent in sorted(held, key=lambda sent: sent.ended_at):
             if sent.job.standing.channel is Channel.WEBHOOK and was_tried(sent.outcome):
                 outcomes.setdefault(sent.job.address.agency_id, []).append(sent.outcome)
-        await judge_endpoints(connection, outcomes, self._breaker_policy)
+        known = await circuits.lock(connection, list(outcomes))
+        now = datetime.now(UTC)
+        judged = {
+            agency_id: breaker.after(known.get(agency_id, HEALTHY), made, self._breaker_policy, now, dice())
+            for agency_id, made in outcomes.items()
+        }
+        changed = {agency_id: one for agency_id, one in judged.items() if one != known.get(agency_id, HEALTHY)}
+        if changed:
+            await circuits.save(connection, changed)
         gone = [sent for sent in held if isinstance(sent.outcome, Gone)]
         await endpoints.disable(
             connection,
             [(sent.job.address.agency_id, sent.job.endpoint.url) for sent in gone if sent.job.endpoint is not None],
             "the endpoint answered 410 Gone",
         )
-
-
-async def judge_endpoints(
-    connection: Connection, outcomes: Mapping[UUID, Sequence[Outcome]], breaker_policy: BreakerPolicy
-) -> None:
-    """Let the circuits of agencies follow what came of requests to them, in the order in which these ended."""
-    known = await circuits.lock(connection, list(outcomes))
-    now = datetime.now(UTC)
-    judged = {
-        agency_id: breaker.after(known.get(agency_id, HEALTHY), made, breaker_policy, now, dice())
-        for agency_id, made in outcomes.items()
-    }
-    changed = {agency_id: one for agency_id, one in judged.items() if one != known.get(agency_id, HEALTHY)}
-    if changed:
-        await circuits.save(connection, changed)
