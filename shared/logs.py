@@ -1,4 +1,4 @@
-"""Structured logs: JSON lines on standard error, one wide line per request, message and attempt."""
+"""Structured logs: JSON lines on standard error, one wide line per request, message and batch, and for each attempt that failed."""
 
 import logging
 import sys
@@ -50,7 +50,7 @@ _COMMON: Final[tuple[structlog.typing.Processor, ...]] = (
 def configure(process: str, level: str) -> None:
     """Send structlog and the standard library's logging of this process to standard error as JSON.
 
-    Our own lines do not pass through the standard library: the line of each attempt would cost four times as much.
+    Our own lines do not pass through the standard library: each would cost four times as much.
     """
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(

@@ -19,10 +19,13 @@ from opentelemetry.util.types import AttributeValue
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _tracer = trace.get_tracer("wian")
+_exported = False
 
 
 def configure(process: str, otlp_endpoint: str | None) -> None:
     """Install the providers for this process; without `otlp_endpoint` spans carry context but are not exported."""
+    global _exported  # noqa: PLW0603 - set once, when the process starts, like the providers
+    _exported = otlp_endpoint is not None
     resource = Resource.create({"service.name": f"wian-{process}"})
     # Nobody would see the spans: then only their identity is made, for logs and for the systems that are called.
     tracer_provider = TracerProvider(resource=resource, sampler=ALWAYS_OFF if otlp_endpoint is None else None)
@@ -33,6 +36,11 @@ def configure(process: str, otlp_endpoint: str | None) -> None:
         readers.append(PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=f"{base}/v1/metrics")))
     trace.set_tracer_provider(tracer_provider)
     metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=readers))
+
+
+def is_exported() -> bool:
+    """Whether anybody gets this process's spans and measurements; if not, the hottest paths make none."""
+    return _exported
 
 
 def current_traceparent() -> str | None:

@@ -28,7 +28,7 @@ from shared.postgres import Connection, Database
 from shared.runtime import pause
 
 LANES: Final = tuple((lane, channel) for lane in Lane for channel in SENDING_CHANNELS)
-BATCHES_PER_CLAIM: Final = 5
+BATCHES_PER_CLAIM: Final = 12
 DECISIONS_PER_TURN: Final = 500
 LEASES_PER_TURN: Final = 50
 LOOKS_PER_TURN: Final = 200

@@ -27,15 +27,19 @@ ON CONFLICT (agency_id) DO UPDATE SET state = EXCLUDED.state, failures = EXCLUDE
     look_at = CASE WHEN circuits.look_at IS NOT NULL THEN coalesce(EXCLUDED.open_until, now()) END
 """
 
+# All that is under way is counted at once: no more than workers have in hand, whatever waits. Counted for each agency by itself,
+# the planner, to whom a lease is a rarity, reads the whole of it once for each.
 FLOWS: Final = """
+WITH under_way AS (
+    SELECT agency_id, count(*) AS deliveries FROM deliveries
+    WHERE lease_token IS NOT NULL AND channel = 'webhook' GROUP BY agency_id
+)
 SELECT wanted.agency_id, coalesce(c.state, 'closed') AS state, coalesce(c.failures, 0) AS failures,
     coalesce(c.openings, 0) AS openings, c.open_until, c.max_in_flight, c.max_per_second, c.spent_until,
     coalesce(e.state = 'paused', false) AS paused, e.most_in_flight, e.most_per_second, e.allowed_per_second,
-    (
-        SELECT count(*) FROM deliveries d
-        WHERE d.agency_id = wanted.agency_id AND d.channel = 'webhook' AND d.lease_token IS NOT NULL
-    ) AS in_flight
+    coalesce(under_way.deliveries, 0) AS in_flight
 FROM unnest($1::uuid[]) AS wanted (agency_id)
+LEFT JOIN under_way ON under_way.agency_id = wanted.agency_id
 LEFT JOIN circuits c ON c.agency_id = wanted.agency_id
 LEFT JOIN endpoints e ON e.agency_id = wanted.agency_id
 """
