@@ -141,7 +141,7 @@ def _line(row: Recipient, deadline: datetime | None, now: datetime) -> Line:
         state=row.state.value,
         words=wording.STATES[row.state],
         stamp=first,
-        note=" · ".join(part for part in (*wording.redirections(row), second) if part),
+        note=" · ".join(part for part in (*wording.redirections(row), second, wording.contact(row)) if part),
         relay=relay,
         late=row.is_late(deadline, now),
     )

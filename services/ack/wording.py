@@ -169,6 +169,14 @@ def redirections(recipient: Recipient) -> tuple[str, ...]:
     return tuple(found)
 
 
+def contact(recipient: Recipient) -> str:
+    """Whom to call at an agency that has not answered; "" for one that has, or when nobody has said."""
+    if not recipient.is_missing:
+        return ""
+    telephone = recipient.telephone and f"โทร. {recipient.telephone}"
+    return " ".join(part for part in (recipient.contact_unit, telephone) if part)
+
+
 def registers(recipient: Recipient) -> tuple[str, ...]:
     """The letter's number in each register of the recipient, from the highest, if there are several or one was corrected."""
     return tuple(_register(entry) for entry in recipient.entries or ())

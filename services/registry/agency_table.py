@@ -12,8 +12,8 @@ from shared.problems import FieldError, ProblemError
 
 REQUIRED: Final = ("code", "name_th", "name_en", "kind", "letter_code", "parent_code", "email")
 # What a file without these columns does not say stays as it is stored.
-OPTIONAL: Final = ("valid_from", "valid_until", "successor_codes")
-_NULLABLE: Final = ("letter_code", "parent_code", "email", "valid_from", "valid_until")
+OPTIONAL: Final = ("valid_from", "valid_until", "successor_codes", "contact_unit", "telephone")
+_NULLABLE: Final = ("letter_code", "parent_code", "email", "valid_from", "valid_until", "contact_unit", "telephone")
 
 
 @dataclass(slots=True)
@@ -72,6 +72,8 @@ def cells(entry: AgencyEntry) -> tuple[object, ...]:
         entry.valid_from,
         entry.valid_until,
         " ".join(entry.successor_codes),
+        entry.contact_unit,
+        entry.telephone,
     )
 
 

@@ -91,6 +91,8 @@ def _saved(agency: Agency, ids: Mapping[str, UUID]) -> AgencySaved:
         name_en=entry.name_en,
         kind=entry.kind,
         email=entry.email,
+        contact_unit=entry.contact_unit,
+        telephone=entry.telephone,
         valid_from=entry.valid_from,
         valid_until=entry.valid_until,
         successor_ids=tuple(ids[code] for code in entry.successor_codes),

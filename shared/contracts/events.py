@@ -177,6 +177,8 @@ class AgencySaved(Event):
     valid_until: date | None = None
     successor_ids: tuple[UUID, ...] = ()
     parent_id: UUID | None = None
+    contact_unit: str | None = None
+    telephone: str | None = None
 
 
 class CircularDispatched(Event):

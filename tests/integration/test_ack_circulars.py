@@ -293,3 +293,24 @@ async def test_a_letter_that_was_sent_on_has_one_recipient_more_in_whatever_orde
     assert last["recipient_id"] in sheet
     await ack.acknowledge(addition.recipients[0])
     assert (await ack.read(sent)).json()["registered"] == 1
+
+
+async def test_whom_to_call_stands_beside_those_who_have_not_answered_and_nowhere_else(ack: OpenAck) -> None:
+    sent = circular(2)
+    silent, answering = sent.recipients
+    contact = {"contact_unit": "งานสารบรรณ <b>", "telephone": "=๐ ๓๔๔๑ ๑๒๕๑ ต่อ ๑๒", "email": "saraban@smk.example"}
+    await ack.apply(*sent.chunks(), agency_of(silent, **contact), agency_of(answering, **contact))
+    shown = {"unit": contact["contact_unit"], "telephone": contact["telephone"], "email": contact["email"]}
+    assert [row["contact"] for row in await ack.rows(sent)] == [shown, shown]
+    assert (await ack.acknowledge(answering)).status_code == 200
+    assert [row["contact"] for row in await ack.rows(sent)] == [shown, None]
+    page = (await ack.http.get(f"/t/{ack.tracking(sent)}")).text
+    assert page.count("งานสารบรรณ &lt;b&gt; โทร. =๐ ๓๔๔๑ ๑๒๕๑ ต่อ ๑๒") == 1, "once, for the silent one, and escaped"
+    lines = (await ack.http.get(f"/t/{ack.tracking(sent)}/state")).json()["lines"]
+    assert ["โทร." in line["note"] for line in lines] == [True, False]
+    for form in ("csv", "json"):
+        annex = await ack.read(sent, f"/annex.{form}")
+        assert annex.status_code == 200 and "๓๔๔๑ ๑๒๕๑ ต่อ" not in annex.text, "the annex is for others' eyes too"
+    # A newer version without them takes them away.
+    await ack.apply(agency_of(silent, version=2))
+    assert (await ack.rows(sent))[0]["contact"] == {"unit": None, "telephone": None, "email": None}

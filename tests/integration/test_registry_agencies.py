@@ -37,15 +37,18 @@ async def _import(registry: RegistryUnderTest, text: str | bytes) -> Any:
 
 
 async def test_agency_is_kept_with_its_letter_code_as_printed_and_told_to_the_others(registry: RegistryUnderTest) -> None:
+    contact = {"contact_unit": "งานสารบรรณ", "telephone": "๐ ๓๔๔๑ ๑๒๕๑-๕๒ ต่อ ๑๒"}
     made = await registry.created(
-        "/v1/agencies", _agency("smk", letter_code=" สค 0017.1 ", email="สารบรรณ@สมุทรสาคร.ไทย"), registry.operator
+        "/v1/agencies", _agency("smk", letter_code=" สค 0017.1 ", email="สารบรรณ@สมุทรสาคร.ไทย", **contact), registry.operator
     )
+    assert made == {**made, **contact}
     assert (made["letter_code"], made["version"]) == ("สค ๐๐๑๗.๑", 1)
     read = await registry.http.get(f"/v1/agencies/{made['agency_id']}", headers=registry.operator)
     assert read.json() == made
     assert read.headers["etag"] == '"1"'
     (event,) = await registry.outbox(AgencySaved.TYPE)
     names = ("agency_id", "version", "code", "name_th", "name_en", "kind", "email", "valid_from", "valid_until")
+    names += ("contact_unit", "telephone")
     assert AgencySaved.model_validate(event).model_dump(mode="json") == {
         **{name: made[name] for name in names},
         "successor_ids": [],
@@ -67,9 +70,25 @@ async def test_version_grows_only_with_a_change(registry: RegistryUnderTest) -> 
     assert [event["version"] for event in await registry.outbox(AgencySaved.TYPE)] == [1, 2]
 
 
+async def test_whom_to_call_stays_until_it_is_said_otherwise_and_changes_are_in_the_history(registry: RegistryUnderTest) -> None:
+    made = await registry.created("/v1/agencies", _agency("smk", telephone="1669"), registry.operator)
+    path = f"/v1/agencies/{made['agency_id']}"
+    renamed = await registry.http.put(path, json=_agency("smk", name_en="Province"), headers=registry.operator)
+    assert (renamed.json()["version"], renamed.json()["telephone"]) == (2, "1669")
+    unsaid = _agency("smk", name_en="Province", telephone=None, contact_unit="งานสารบรรณ")
+    changed = await registry.http.put(path, json=unsaid, headers=registry.operator)
+    assert (changed.json()["contact_unit"], changed.json()["telephone"]) == ("งานสารบรรณ", None)
+    history = (await registry.http.get(f"{path}/history", headers=registry.operator)).json()["items"]
+    assert [(one["contact_unit"], one["telephone"]) for one in history] == [(None, "1669"), (None, "1669"), ("งานสารบรรณ", None)]
+    assert history[-1]["changed"] == ["contact_unit", "telephone"]
+
+
 @pytest.mark.parametrize(
     ("change", "status", "code", "pointer"),
     [
+        ({"telephone": "โทรศัพท์"}, 422, "request_invalid", None),
+        ({"telephone": "๐ ๓๔๔๑\n๑๒๕๑"}, 422, "request_invalid", None),
+        ({"contact_unit": "\u202eงานสารบรรณ"}, 422, "request_invalid", None),
         ({"letter_code": "0017"}, 422, "unit_code_malformed", "/letter_code"),
         ({"parent_code": "nobody"}, 422, "agency_unknown", "/parent_code"),
         ({"parent_code": "smk"}, 422, "agency_tree_cycle", "/parent_code"),

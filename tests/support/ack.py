@@ -178,7 +178,15 @@ def undeliverable(sent: Sent, *recipients: FrozenRecipient, at: datetime = SENT_
     return DeliveriesUndeliverable(items=items)
 
 
-def agency_of(recipient: FrozenRecipient, *, version: int = 1, name: str = "สำนักงานจังหวัด") -> AgencySaved:
+def agency_of(
+    recipient: FrozenRecipient,
+    *,
+    version: int = 1,
+    name: str = "สำนักงานจังหวัด",
+    contact_unit: str | None = None,
+    telephone: str | None = None,
+    email: str | None = None,
+) -> AgencySaved:
     """The agency behind a recipient."""
     return AgencySaved(
         agency_id=recipient.agency_id,
@@ -187,7 +195,9 @@ def agency_of(recipient: FrozenRecipient, *, version: int = 1, name: str = "ส�
         name_th=name,
         name_en="Office",
         kind="office",
-        email=None,
+        email=email,
+        contact_unit=contact_unit,
+        telephone=telephone,
     )
 
 

@@ -284,6 +284,14 @@ class EntryOut(BaseModel):
     door: Door | None
 
 
+class ContactOut(BaseModel):
+    """Whom to call at an agency: its unit for correspondence, as the registry of agencies has it."""
+
+    unit: str | None
+    telephone: str | None = Field(description="As written, with its extension.")
+    email: str | None
+
+
 class RecipientOut(BaseModel):
     """One recipient of a circular, in the sender's list."""
 
@@ -332,6 +340,19 @@ class RecipientOut(BaseModel):
         """The recipient as the API shows it."""
         given = {name: getattr(recipient, name) for name in cls.model_fields if name not in ("rejection", "late")}
         return cls(**given, rejection=_rejection(recipient), late=recipient.is_late(deadline, now))
+
+
+class FollowedRecipientOut(RecipientOut):
+    """A recipient with whom to call, for the sender alone: the annex goes round."""
+
+    contact: ContactOut | None = Field(description="Whom to call, as long as no answer has come.")
+
+    @classmethod
+    def followed(cls, recipient: Recipient, deadline: datetime | None, now: datetime) -> Self:
+        """The row as the sender sees it."""
+        contact = ContactOut(unit=recipient.contact_unit, telephone=recipient.telephone, email=recipient.email)
+        row = RecipientOut.of(recipient, deadline, now)
+        return cls(**dict(row), contact=contact if recipient.is_missing else None)
 
 
 def _rejection(recipient: Recipient) -> RejectionOut | None:
@@ -615,7 +636,7 @@ class CircularOut(DecidedOut):
 class RecipientPage(BaseModel):
     """A part of the list; `next` is null on the last page."""
 
-    items: list[RecipientOut]
+    items: list[FollowedRecipientOut]
     next: str | None = Field(description="Give it as `after` to read on.")
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from services.ack.api.bodies import CircularOut, RecipientOut, RecipientPage, TrackingLinkOut
+from services.ack.api.bodies import CircularOut, FollowedRecipientOut, RecipientPage, TrackingLinkOut
 from services.ack.api.dependencies import Ack, CircularReader, sent_by
 from services.ack.fold import State
 from services.ack.store import circulars, recipients
@@ -57,7 +57,8 @@ async def list_recipients(
     following = str(found[limit - 1].position) if len(found) > limit else None
     if following is not None:
         link_next(request, response, following)
-    return RecipientPage(items=[RecipientOut.of(row, circular.deadline, now) for row in found[:limit]], next=following)
+    items = [FollowedRecipientOut.followed(row, circular.deadline, now) for row in found[:limit]]
+    return RecipientPage(items=items, next=following)
 
 
 @router.post("/{circular_id}/tracking-link", summary="Make a link to the tracking page")

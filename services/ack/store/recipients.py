@@ -86,6 +86,7 @@ WHERE recipients.recipient_id = s.recipient_id
 """
 
 _COLUMNS: Final = """r.recipient_id, r.circular_id, r.position, r.agency_id, a.code AS agency_code, a.name_th AS agency_name_th,
+    a.contact_unit, a.telephone, a.email,
     r.title, r.relay_duty, r.role, r.in_place_of, p.name_th AS in_place_of_name_th, r.state, r.handed_over_at, r.hand_over_channel, r.hand_over_grade, r.failure_reason,
     r.failure_detail, r.receive_number, r.receive_date, r.receive_time, r.registrar_name, r.registrar_position, r.unit,
     r.rejection_reason, r.rejection_text, r.recorded_at, r.relayed_circular_id, r.onward_recipients, r.recalled_at,
@@ -169,6 +170,9 @@ class Recipient:
     agency_id: UUID
     agency_code: str | None
     agency_name_th: str | None
+    contact_unit: str | None
+    telephone: str | None
+    email: str | None
     title: str
     relay_duty: bool
     role: Role
@@ -204,6 +208,11 @@ class Recipient:
     redirected_from_position: int | None
     redirected_to: UUID | None
     redirected_to_position: int | None
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether an answer is still to come."""
+        return self.state not in (State.REGISTERED, State.REJECTED, State.RECALLED)
 
     def is_late(self, deadline: datetime | None, now: datetime) -> bool:
         """Whether the answer came, or is still to come, after the deadline; a tie is in time, and of a recall none is due."""

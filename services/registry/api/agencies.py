@@ -99,7 +99,7 @@ async def change_agency(
     """
     del caller
     entry = entry_of(body)
-    keeps = {"valid_until", "successor_codes"} | ({"valid_from"} - body.model_fields_set)
+    keeps = {"valid_until", "successor_codes"} | ({"valid_from", "contact_unit", "telephone"} - body.model_fields_set)
     async with registry.database.transaction() as connection:
         await agencies.lock_tree(connection)
         known = await agencies.get(connection, agency_id)

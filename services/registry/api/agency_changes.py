@@ -74,6 +74,8 @@ class VersionOut(BaseModel):
     letter_code: str | None
     parent_code: str | None
     email: str | None
+    contact_unit: str | None
+    telephone: str | None
     valid_from: date | None
     valid_until: date | None
     successor_codes: list[str]
@@ -166,6 +168,8 @@ def _shown(version: AgencyVersion) -> VersionOut:
         letter_code=entry.letter_code,
         parent_code=entry.parent_code,
         email=entry.email,
+        contact_unit=entry.contact_unit,
+        telephone=entry.telephone,
         valid_from=entry.valid_from,
         valid_until=entry.valid_until,
         successor_codes=list(entry.successor_codes),

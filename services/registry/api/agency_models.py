@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from services.registry.api.fields import AgencyCode, Email, Kind, Line, RequestModel
+from services.registry.api.fields import AgencyCode, ContactUnit, Email, Kind, Line, RequestModel, Telephone
 from services.registry.domain.agencies import Agency, AgencyEntry, printed_unit_code
 from services.registry.domain.succession import AgencyStatus
 from shared.problems import FieldError, ProblemError
@@ -45,6 +45,8 @@ class AgencyIn(RequestModel):
                     "letter_code": "สค ๐๐๑๗.๑",
                     "parent_code": "moi",
                     "email": "saraban@samut-sakhon.example",
+                    "contact_unit": "งานสารบรรณ สำนักงานจังหวัด",
+                    "telephone": "๐ ๓๔๔๑ ๑๒๕๑",
                 }
             ]
         }
@@ -57,6 +59,12 @@ class AgencyIn(RequestModel):
     letter_code: Line | None = Field(default=None, description="The code before the slash of its letters' numbers.")
     parent_code: AgencyCode | None = None
     email: Email | None = Field(default=None, description="The agency's central mailbox (ข้อ 89/1).")
+    contact_unit: ContactUnit | None = Field(
+        default=None, description="Its unit for correspondence, whom a sender calls when no answer comes; an office, no person."
+    )
+    telephone: Telephone | None = Field(
+        default=None, description="That unit's telephone as letters print it, with its extension ('๐ ๒๒๒๒ ๑๑๔๑-๕๐ ต่อ ๑๒๓')."
+    )
     valid_from: Day | None = Field(default=None, description="The first Bangkok day on which it stands; null: always has.")
 
     def entry(self) -> AgencyEntry:
@@ -75,11 +83,13 @@ class AgencyIn(RequestModel):
             valid_from=self.valid_from,
             valid_until=valid_until,
             successor_codes=successor_codes,
+            contact_unit=self.contact_unit or None,
+            telephone=self.telephone or None,
         )
 
 
 class AgencyChange(AgencyIn):
-    """An agency as it shall be from now on; without `valid_from`, the day stays as it is."""
+    """An agency as it shall be from now on; what is left out of `valid_from`, `contact_unit` and `telephone` stays as it is."""
 
     reason: Line | None = Field(default=None, description="Why, for the history: the decree or announcement, say.")
 
@@ -111,6 +121,8 @@ class AgencyOut(BaseModel):
     letter_code: str | None
     parent_code: str | None
     email: str | None
+    contact_unit: str | None
+    telephone: str | None
     valid_from: date | None
     valid_until: date | None = Field(description="The Bangkok day from which on it is closed.")
     successor_codes: list[str] = Field(description="Who takes its letters once it is closed.")
@@ -129,6 +141,8 @@ def shown(agency: Agency) -> AgencyOut:
         letter_code=entry.letter_code,
         parent_code=entry.parent_code,
         email=entry.email,
+        contact_unit=entry.contact_unit,
+        telephone=entry.telephone,
         valid_from=entry.valid_from,
         valid_until=entry.valid_until,
         successor_codes=list(entry.successor_codes),

@@ -12,6 +12,8 @@ AGENCY_CODE_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]{0,79}$"
 KIND_PATTERN: Final = r"^[a-z][a-z0-9_]{0,39}$"
 # What any address has; `is_mailbox` says the rest, for every script.
 EMAIL_PATTERN: Final = r"^[^@\s]{1,64}@[^@\s]+\.[^@\s]+$"
+# Emergency numbers, the shortest there are.
+LEAST_DIGITS: Final = 3
 
 
 class RequestModel(BaseModel):
@@ -38,6 +40,12 @@ def _a_mailbox(text: str) -> str:
     return text
 
 
+def _a_telephone(text: str) -> str:
+    if text and sum(character.isdecimal() for character in text) < LEAST_DIGITS:
+        raise PydanticCustomError("not_a_telephone", "a telephone number has digits, Thai or Arabic: '๐ ๓๔๔๑ ๑๒๕๑ ต่อ ๑๒'")
+    return text
+
+
 _Stripped = Annotated[str, StringConstraints(strip_whitespace=True)]
 Line = Annotated[_Stripped, StringConstraints(max_length=500), AfterValidator(_on_one_line)]
 ShortLine = Annotated[_Stripped, StringConstraints(max_length=100), AfterValidator(_on_one_line)]
@@ -46,4 +54,7 @@ Block = Annotated[_Stripped, StringConstraints(max_length=1000), AfterValidator(
 Paragraph = Annotated[_Stripped, StringConstraints(max_length=50_000), AfterValidator(_without_unsafe)]
 AgencyCode = Annotated[_Stripped, StringConstraints(pattern=AGENCY_CODE_PATTERN)]
 Kind = Annotated[_Stripped, StringConstraints(pattern=KIND_PATTERN)]
+ContactUnit = Annotated[_Stripped, StringConstraints(max_length=200), AfterValidator(_on_one_line)]
+# As written: ranges of lines ('๑๑๔๑-๕๐') and extensions ('ต่อ ๑๒๓') are for whoever dials.
+Telephone = Annotated[ShortLine, AfterValidator(_a_telephone)]
 Email = Annotated[_Stripped, StringConstraints(pattern=EMAIL_PATTERN, max_length=MAILBOX_MAX_LENGTH), AfterValidator(_a_mailbox)]

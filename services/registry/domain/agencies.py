@@ -30,6 +30,8 @@ class AgencyEntry:
     valid_from: date | None = None
     valid_until: date | None = None
     successor_codes: tuple[str, ...] = ()
+    contact_unit: str | None = None
+    telephone: str | None = None
 
     @property
     def life(self) -> Life[str]:

@@ -13,7 +13,7 @@ from shared.postgres import Connection, Row
 LOCK_TREE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('registry.agencies.tree', 0))"
 
 _COLUMNS: Final = """
-a.agency_id, a.code, a.name_th, a.name_en, a.kind, a.letter_code, p.code AS parent_code, a.email, a.version,
+a.agency_id, a.code, a.name_th, a.name_en, a.kind, a.letter_code, p.code AS parent_code, a.email, a.contact_unit, a.telephone, a.version,
     a.valid_from, a.valid_until, CASE WHEN a.successor_ids = '{}' THEN '{}'::text[] ELSE ARRAY(
         SELECT s.code FROM unnest(a.successor_ids) WITH ORDINALITY AS named (id, n)
         JOIN agencies s ON s.agency_id = named.id ORDER BY named.n
@@ -134,7 +134,7 @@ FROM concerned JOIN agencies a ON a.agency_id = concerned.agency_id
 
 INSERTED_COLUMNS: Final = (
     "agency_id", "code", "name_th", "name_en", "kind", "letter_code", "parent_id", "email", "search_text",
-    "valid_from", "valid_until", "successor_ids", "reason",
+    "valid_from", "valid_until", "successor_ids", "reason", "contact_unit", "telephone",
 )  # fmt: skip
 
 # What an agency was is kept in the statement that changes it. The successors come as one text each, their ids with commas
@@ -142,20 +142,20 @@ INSERTED_COLUMNS: Final = (
 UPDATE: Final = """
 WITH entry AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[],
-            $9::date[], $10::date[], $11::text[])
+            $9::date[], $10::date[], $11::text[], $12::text[], $13::text[])
         AS entry (agency_id, name_th, name_en, kind, letter_code, parent_id, email, search_text, valid_from, valid_until,
-            successor_ids)
+            successor_ids, contact_unit, telephone)
 ), former AS (
     INSERT INTO agency_versions (agency_id, version, name_th, name_en, kind, letter_code, parent_id, email, valid_from,
-        valid_until, successor_ids, saved_at, reason)
+        valid_until, successor_ids, saved_at, reason, contact_unit, telephone)
     SELECT agency_id, a.version, a.name_th, a.name_en, a.kind, a.letter_code, a.parent_id, a.email, a.valid_from,
-        a.valid_until, a.successor_ids, a.updated_at, a.reason
+        a.valid_until, a.successor_ids, a.updated_at, a.reason, a.contact_unit, a.telephone
     FROM entry JOIN agencies a USING (agency_id)
 )
 UPDATE agencies SET name_th = entry.name_th, name_en = entry.name_en, kind = entry.kind, letter_code = entry.letter_code,
     parent_id = entry.parent_id, email = entry.email, search_text = entry.search_text, valid_from = entry.valid_from,
-    valid_until = entry.valid_until, successor_ids = string_to_array(entry.successor_ids, ',')::uuid[], reason = $12,
-    version = agencies.version + 1, updated_at = now()
+    valid_until = entry.valid_until, successor_ids = string_to_array(entry.successor_ids, ',')::uuid[],
+    contact_unit = entry.contact_unit, telephone = entry.telephone, reason = $14, version = agencies.version + 1, updated_at = now()
 FROM entry WHERE agencies.agency_id = entry.agency_id
 """
 
@@ -163,17 +163,19 @@ IDS_BY_CODES: Final = "SELECT code, agency_id FROM agencies WHERE code = ANY($1:
 
 HISTORY: Final = """
 WITH versions AS (
-    SELECT version, name_th, name_en, kind, letter_code, parent_id, email, valid_from, valid_until, successor_ids, saved_at, reason
+    SELECT version, name_th, name_en, kind, letter_code, parent_id, email, valid_from, valid_until, successor_ids, saved_at, reason,
+        contact_unit, telephone
     FROM agency_versions WHERE agency_id = $1
     UNION ALL
-    SELECT version, name_th, name_en, kind, letter_code, parent_id, email, valid_from, valid_until, successor_ids, updated_at, reason
+    SELECT version, name_th, name_en, kind, letter_code, parent_id, email, valid_from, valid_until, successor_ids, updated_at, reason,
+        contact_unit, telephone
     FROM agencies WHERE agency_id = $1
 )
 SELECT own.code, a.version, a.name_th, a.name_en, a.kind, a.letter_code, p.code AS parent_code, a.email, a.valid_from,
     a.valid_until, ARRAY(
         SELECT s.code FROM unnest(a.successor_ids) WITH ORDINALITY AS named (id, n)
         JOIN agencies s ON s.agency_id = named.id ORDER BY named.n
-    ) AS successor_codes, a.saved_at, a.reason
+    ) AS successor_codes, a.saved_at, a.reason, a.contact_unit, a.telephone
 FROM versions a JOIN agencies own ON own.agency_id = $1 LEFT JOIN agencies p ON p.agency_id = a.parent_id
 WHERE a.version > $2 ORDER BY a.version LIMIT $3
 """
@@ -275,6 +277,8 @@ async def insert(connection: Connection, agencies: Sequence[Agency], ids: Mappin
                 entry.valid_until,
                 [ids[code] for code in entry.successor_codes],
                 reason,
+                entry.contact_unit,
+                entry.telephone,
             )
             for agency in agencies
         ),
@@ -297,6 +301,8 @@ async def update(connection: Connection, agencies: Sequence[Agency], ids: Mappin
         [entry.valid_from for entry in entries],
         [entry.valid_until for entry in entries],
         [",".join(str(ids[code]) for code in entry.successor_codes) for entry in entries],
+        [entry.contact_unit for entry in entries],
+        [entry.telephone for entry in entries],
         reason,
     )
 
@@ -330,4 +336,6 @@ def _entry(row: Row) -> AgencyEntry:
         valid_from=row["valid_from"],
         valid_until=row["valid_until"],
         successor_codes=tuple(row["successor_codes"]),
+        contact_unit=row["contact_unit"],
+        telephone=row["telephone"],
     )
