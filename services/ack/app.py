@@ -19,6 +19,7 @@ from services.ack.api import (
     entrance,
     evidence,
     links,
+    overview,
     pages,
     stamp,
     tracking,
@@ -76,6 +77,7 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     for module in (
         acknowledgments,
         corrections,
+        overview,
         circulars,
         tree,
         annex,

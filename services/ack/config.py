@@ -68,6 +68,10 @@ class AckSettings(ServiceSettings):
         default=200_000,
         description="Most recipients that are counted for a relay tree; larger ones are marked as counted in part.",
     )
+    ack_overview_recipients: Annotated[int, Field(ge=100, le=2_000_000)] = Field(
+        default=200_000,
+        description="Most recipients that are counted for one page of circulars, or of agencies that sent them; the page ends there.",
+    )
     ack_annex_max_rows: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=100_000, description="Longest list that is printed as a PDF; longer ones are given as XLSX, CSV or JSON."
     )

@@ -156,6 +156,14 @@ FORM_EXPIRED: Final = Problem(
     "Nothing was stored. Look at what you have typed and press the button once more.",
     "ยังไม่มีการบันทึก โปรดตรวจสอบข้อมูลแล้วกดปุ่มอีกครั้ง",
 )
+PERIOD_INVALID: Final = Problem(
+    "period_invalid",
+    422,
+    "The days do not make a period that can be counted",
+    "ช่วงวันที่ไม่ถูกต้องหรือยาวเกินกำหนด",
+    "Give a first day that is not after the last, and a period no longer than `detail` says.",
+    "ระบุวันแรกที่ไม่หลังวันสุดท้าย และช่วงเวลาไม่เกินที่ระบุใน detail",
+)
 ANNEX_TOO_LONG: Final = Problem(
     "annex_too_long",
     422,
@@ -185,6 +193,7 @@ CATALOGUE: Final = (
     CODE_MISTYPED,
     CODE_UNKNOWN,
     FORM_EXPIRED,
+    PERIOD_INVALID,
     ANNEX_TOO_LONG,
 )
 

@@ -1,5 +1,6 @@
 """SQL of circulars and their matrix."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -27,14 +28,14 @@ SELECT c.circular_id, c.sender_agency_id, c.sender_name_th, c.sender_name_en, c.
             ORDER BY e.number)
         FROM errata e WHERE e.circular_id = c.circular_id
     ) AS errata
-FROM circulars c LEFT JOIN successions s ON s.circular_id = c.circular_id WHERE c.circular_id = $1
+FROM circulars c LEFT JOIN successions s ON s.circular_id = c.circular_id WHERE c.circular_id = ANY($1::uuid[])
 """
 
 MATRIX: Final = """
-SELECT state, count(*) AS recipients, count(handed_over_at) AS handed_over, max(handed_over_at) AS last_hand_over_at,
+SELECT circular_id, state, count(*) AS recipients, count(handed_over_at) AS handed_over, max(handed_over_at) AS last_hand_over_at,
     count(*) FILTER (WHERE relay_duty) AS relay_duties, count(relayed_circular_id) AS relayed,
     sum(onward_recipients)::bigint AS onward_recipients
-FROM recipients WHERE circular_id = $1 GROUP BY state
+FROM recipients WHERE circular_id = ANY($1::uuid[]) GROUP BY circular_id, state
 """
 
 
@@ -110,9 +111,15 @@ async def insert(connection: Connection, event: CircularDispatched, deadline: tu
 
 async def get(connection: Connection, circular_id: UUID) -> Circular | None:
     """The circular."""
-    row = await connection.fetchrow(GET, circular_id)
-    if row is None:
-        return None
+    return (await get_many(connection, [circular_id])).get(circular_id)
+
+
+async def get_many(connection: Connection, circular_ids: Sequence[UUID]) -> dict[UUID, Circular]:
+    """Those of the circulars that are there."""
+    return {row["circular_id"]: _circular(row) for row in await connection.fetch(GET, list(circular_ids))}
+
+
+def _circular(row: Row) -> Circular:
     return Circular(
         row["circular_id"],
         row["sender_agency_id"],
@@ -145,7 +152,18 @@ def _successor(row: Row) -> Successor | None:
 
 async def counts(connection: Connection, circular_id: UUID) -> Counts:
     """The circular's recipients, counted."""
-    rows = await connection.fetch(MATRIX, circular_id)
+    return (await counts_of_many(connection, [circular_id]))[circular_id]
+
+
+async def counts_of_many(connection: Connection, circular_ids: Sequence[UUID]) -> dict[UUID, Counts]:
+    """The recipients of each of the circulars, counted."""
+    rows: dict[UUID, list[Row]] = {circular_id: [] for circular_id in circular_ids}
+    for row in await connection.fetch(MATRIX, list(circular_ids)):
+        rows[row["circular_id"]].append(row)
+    return {circular_id: _counts(by_state) for circular_id, by_state in rows.items()}
+
+
+def _counts(rows: Sequence[Row]) -> Counts:
     return Counts(
         by_state={State(row["state"]): row["recipients"] for row in rows},
         handed_over=sum(row["handed_over"] for row in rows),
