@@ -34,8 +34,11 @@ from services.ack.live import LivePages
 from services.ack.pages.forms import FormSigner
 from services.ack.reminding import Sweeper
 from services.ack.resources import Resources, utc_now
+from services.ack.sharing import Shared
 from services.ack.store import circulars as circulars_of
+from services.ack.store import tree as tree_store
 from services.ack.tracking import document, read_tracking
+from services.ack.tree import Branch
 from shared import postgres, web
 from shared.access import TokenVerifier, keys_from_url
 from shared.broker import Consumer, Publisher
@@ -57,6 +60,7 @@ PUBLIC_ROUTES: Final = (
     "/t/{link}",
     "/t/{link}/state",
     "/t/{link}/live",
+    "/t/{link}/tree",
     "/t/{link}/annex.{form}",
     "/assets/{name}",
     # Public keys, and checkpoints that everybody may keep: whoever checks a receipt needs no account.
@@ -65,6 +69,9 @@ PUBLIC_ROUTES: Final = (
     "/v1/evidence/checkpoints/{sequence}/time-stamp",
 )
 
+
+# Seconds for which a tree that was counted is shown to whoever else looks at it; `track.js` knows it too.
+TREE_KEPT: Final = 2.0
 
 # Thousands of acknowledgments come in one body.
 LARGER: Final = {"/v1/acknowledgments": 16 * 1024 * 1024}
@@ -99,7 +106,13 @@ def resources_of(settings: AckSettings, database: postgres.Database) -> Resource
     forms = FormSigner(key, max_age=settings.ack_form_hours * 3600)
     evidence_keys = EvidenceKeys(settings.ack_key_encryption_key.get_secret_value(), utc_now)
     live = _live_pages(settings, database)
-    return Resources(settings, database, LinkSigner(key), forms, live, Recorder(database), evidence_keys)
+    trees = Shared(lambda circular_id: _branches(settings, database, circular_id), TREE_KEPT)
+    return Resources(settings, database, LinkSigner(key), forms, live, Recorder(database), evidence_keys, trees)
+
+
+async def _branches(settings: AckSettings, database: postgres.Database, circular_id: UUID) -> tuple[list[Branch], bool]:
+    async with database.connection() as connection:
+        return await tree_store.branches(connection, circular_id, settings.tree_bounds)
 
 
 def _live_pages(settings: AckSettings, database: postgres.Database) -> LivePages:

@@ -10,6 +10,8 @@ from services.ack.config import AckSettings
 from services.ack.evidence.sealing import EvidenceKeys
 from services.ack.live import LivePages
 from services.ack.pages.forms import FormSigner
+from services.ack.sharing import Shared
+from services.ack.tree import Branch
 from shared.links import LinkSigner
 from shared.postgres import Database
 
@@ -30,6 +32,7 @@ class Resources:
     live: LivePages
     recorder: Recorder
     evidence_keys: EvidenceKeys
+    trees: Shared[tuple[list[Branch], bool]]
     now: Callable[[], datetime] = utc_now
     # A long annex takes a core for seconds: one at a time leaves the other requests theirs.
     printing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))

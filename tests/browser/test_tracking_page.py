@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.support.ack import OpenAck, circular, handed_over
-from tests.support.browser import LANGUAGES, SIZES, Visitor, is_wider_than_its_window, keep_picture
+from tests.support.browser import LANGUAGES, SIZES, Visitor, is_wider_than_its_window, keep_picture, violations
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -28,3 +28,31 @@ async def test_without_javascript_it_says_how_to_see_more(ack: OpenAck, visitor:
         await ack.acknowledge(sent.recipients[0])
         await page.get_by_role("link", name="Load again").click()
         await expect(page.locator("#line-1")).to_contain_text("๑๑๐๗๒")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_relay_tree_grows_on_the_tracking_page_and_stands_on_its_own(ack: OpenAck, visitor: Visitor, size: str) -> None:
+    sent = circular(["ผู้ว่าราชการจังหวัดสมุทรสาคร", "ผู้ว่าราชการจังหวัดนครปฐม"], relay_duties=[1, 2])
+    await ack.apply(*sent.chunks(), handed_over(sent, *sent.recipients))
+    below = circular(12, relay_of=sent.recipients[0].recipient_id)
+    async with visitor.page(f"/t/{ack.tracking(sent)}", size=SIZES[size]) as page:
+        levels = page.locator("#tree-levels .levels > li")
+        await expect(levels).to_have_count(1)
+        await ack.apply(*below.chunks(), handed_over(below, *below.recipients[:8]))
+        for recipient in below.recipients[:5]:
+            await ack.acknowledge(recipient)
+        await expect(levels).to_have_count(2)
+        await expect(levels.nth(1)).to_contain_text("๑๒ หน่วยงาน")
+        assert await violations(page) == []
+        assert not await is_wider_than_its_window(page)
+        await keep_picture(page, f"tracking-tree-{size}")
+    async with visitor.page(f"/t/{ack.tracking(sent)}/tree", size=SIZES[size]) as page:
+        assert await violations(page) == []
+    async with visitor.page(f"/t/{ack.tracking(sent)}", size=SIZES[size], script=False) as page:
+        await page.get_by_role("link", name="Relay tree").click()
+        await expect(page.locator(".levels > li")).to_have_count(2)
+        await expect(page.get_by_role("row", name="ผู้ว่าราชการจังหวัดสมุทรสาคร")).to_contain_text("ลงรับแล้ว ๕")
+        assert not await is_wider_than_its_window(page)
+        await keep_picture(page, f"tree-{size}")
+        await page.emulate_media(media="print")
+        await keep_picture(page, f"tree-print-{size}")

@@ -116,6 +116,24 @@ async def test_relays_are_paged_and_a_tree_that_is_too_large_says_so(ack: OpenAc
         assert ([branch.recipients for branch in found], complete) == ([12, 2], False)
 
 
+async def test_the_page_of_the_tree_shows_figures_and_duties_and_no_letter_below(ack: OpenAck) -> None:
+    ministry, province, district = await three_levels(ack)
+    ack.clock.now = NOW + timedelta(minutes=1)
+    answer = await ack.http.get(f"/t/{ack.tracking(ministry)}/tree")
+    page = answer.text
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    assert page.count('<svg class="level-bar"') == 3, "a bar for each level"
+    assert "ลงทะเบียนรับแล้ว ๑, ปฏิเสธ ๑, ส่งถึงแล้ว ยังไม่ตอบ ๑, ยังไม่ถึง ๑" in page, "the second level in words"
+    assert ("ต้องแจ้ง ทุกอำเภอ" in page, page.count('data-relay="relayed"'), page.count('data-relay="waiting"')) == (True, 1, 1)
+    assert "พ้นกำหนดตอบรับ ๒" in page, "by the province's own deadline"
+    hidden = (*SECRETS, *(str(sent.circular_id) for sent in (province, district)))
+    assert not [word for word in hidden if word in page]
+    tracking = (await ack.http.get(f"/t/{ack.tracking(ministry)}")).text
+    assert f'href="/t/{ack.tracking(ministry)}/tree"' in tracking
+    for link in ("forged", ack.link(ministry.recipients[0])):
+        assert (await ack.http.get(f"/t/{link}/tree")).status_code == 404
+
+
 async def test_a_tree_is_read_by_index_among_many(ack: OpenAck) -> None:
     async with ack.resources.database.connection() as connection:
         await connection.execute(MANY)

@@ -17,8 +17,11 @@ from services.ack.api.pages import trouble
 from services.ack.pages import render
 from services.ack.resources import Resources
 from services.ack.store import circulars
+from services.ack.store import tree as tree_store
 from services.ack.store.circulars import Circular
 from services.ack.tracking import Tracking, document, read_tracking
+from services.ack.tree import tree_of
+from services.ack.tree_sheet import tree_sheet_of
 from services.ack.wording import WITHHELD_SUBJECT
 from shared.contracts.events import Secrecy
 from shared.links import Purpose
@@ -90,6 +93,30 @@ async def _from(first: bytes, frames: AsyncGenerator[bytes]) -> AsyncGenerator[b
         yield first
         async for frame in frames:
             yield frame
+
+
+@router.api_route("/t/{link}/tree", methods=["GET", "HEAD"], response_class=HTMLResponse, include_in_schema=False)
+async def show_tree(link: Link, ack: Ack, after: After = 0) -> Response:
+    """The relay tree: its levels as a picture, and who must pass the letter on. The tracking page's script takes the picture."""
+    try:
+        circular = await _circular(ack, read_link(ack, Purpose.TRACK, link))
+    except ProblemError as error:
+        return trouble(error)
+    size = ack.settings.ack_tracking_rows
+    branches, complete = await ack.trees.get(circular.circular_id)
+    async with ack.database.connection() as connection:
+        duties = await tree_store.duties(connection, circular.circular_id, after=after, limit=size + 1)
+    tree = tree_of(branches, duties[:size], circular.deadline, ack.now(), complete=complete)
+    values = {
+        "link": link,
+        "circular": circular,
+        "letter": circular.letter,
+        "sheet": tree_sheet_of(tree, circular.deadline),
+        "after": after,
+        "following": duties[size - 1].position if len(duties) > size else None,
+        "now": ack.now(),
+    }
+    return render.page("tree.html", values)
 
 
 @router.get("/t/{link}/annex.{form}", summary="Take the filled annex with the tracking link", response_class=Response)

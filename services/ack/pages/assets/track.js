@@ -7,9 +7,28 @@
   const longest = 30000;
   let etag = "";
   let wait = every;
+  const treeEvery = 30000;
+  let relayed;
+  let growing = 0;
 
   const write = (element, text) => {
     if (element && element.textContent !== text) element.textContent = text;
+  };
+
+  // The picture of the relay tree stands on a page of its own, which works without a script.
+  const drawTree = async () => {
+    if (!relayed || document.hidden) return;
+    const place = document.getElementById("tree-levels");
+    const answer = await fetch(place.dataset.tree, { cache: "no-store", credentials: "omit" });
+    if (!answer.ok) throw new Error(`tree: ${answer.status}`);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    place.replaceChildren(...page.getElementById("tree-levels").childNodes);
+  };
+
+  const growTree = (pause) => {
+    window.clearTimeout(growing);
+    // One that fails is drawn at the next turn.
+    growing = window.setTimeout(() => drawTree().catch(() => {}).then(() => growTree(treeEvery)), pause);
   };
 
   const show = (state) => {
@@ -27,6 +46,10 @@
     const relay = document.getElementById("relay");
     write(relay, state.relay);
     relay.hidden = state.relay === "";
+    document.getElementById("tree-link").hidden = relay.hidden;
+    // What the server has just counted it keeps for two seconds: asked a little later, it has counted anew.
+    if (state.relay !== relayed) growTree(relayed === undefined ? 0 : 2500);
+    relayed = state.relay;
     for (const line of state.lines) {
       const row = document.getElementById(`line-${line.key}`);
       if (!row) {
