@@ -139,7 +139,8 @@ def fold(events: Iterable[RecipientEvent]) -> RecipientState:
         onward_recipients=sum(relay.recipients for _, relay in relays),
         recalled_at=None if recall is None else recall[0].occurred_at,
         recall_reason=None if recall is None else recall[1].reason,
-        stopped_at=min((event.occurred_at for event, _ in _of(once, Stopped)), default=None),
+        # What is stopped while it is sent again had been handed over before: the recipient has the letter.
+        stopped_at=None if hand_overs else min((event.occurred_at for event, _ in _of(once, Stopped)), default=None),
         redirected_to=next((fact.recipient_id for _, fact in _of(once, Redirected)), None),
     )
 

@@ -21,6 +21,7 @@ from services.dispatch.api import (
     inbox,
     inbox_leases,
     paper,
+    redispatch,
     repair,
     subscription,
 )
@@ -83,6 +84,7 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
         inbox_leases.router,
         inbox.router,
         deliveries.router,
+        redispatch.router,
         paper.router,
         subscription.router,
         events.router,

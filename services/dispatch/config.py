@@ -125,6 +125,10 @@ class DispatchSettings(ServiceSettings):
     dispatch_breaker_longest_pause: Annotated[float, Field(gt=0)] = Field(
         default=900.0, description="Longest such pause in seconds."
     )
+    dispatch_redispatch_pause: Annotated[float, Field(ge=0, le=30 * DAY)] = Field(
+        default=DAY,
+        description="Seconds from a hand-over until the sender may have the letter sent again to whoever does not answer.",
+    )
     dispatch_notice_concurrency: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=32, description="Most agencies that one worker sends events of their subscriptions to at a time."
     )

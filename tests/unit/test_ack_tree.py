@@ -21,12 +21,14 @@ def branches(draw: st.DrawFn) -> Branch:
     level = draw(st.integers(1, 4))
     counts = draw(st.tuples(*[st.integers(0, 50)] * 5))
     top = None if level == 1 else draw(st.sampled_from(TOPS))
+    relayed_by = top if level == 2 else top and draw(st.uuids())
     minutes = st.integers(-500, 500).map(lambda count: NOW + count * MINUTE)
     return Branch(
         level=level,
         top=top,
-        relayed_by=top if level == 2 else top and draw(st.uuids()),
-        handed_over_at=draw(st.none() | minutes) if top else None,
+        relayed_by=relayed_by,
+        # A recipient was handed its letter at one time, in however many circulars it passes it on.
+        handed_over_at=NOW - relayed_by.int % 500 * MINUTE if relayed_by is not None and relayed_by.int % 3 else None,
         dispatched_at=draw(minutes),
         deadline=draw(st.none() | st.just(NOW) | minutes),
         recipients=sum(counts),

@@ -181,6 +181,13 @@ def redriven(standing: Standing, policy: Policy, now: datetime) -> Take:
     return _begin(ladder.first_channel(standing.routes), standing.lane, standing.deadline, policy, now)
 
 
+def sent_again(standing: Standing, policy: Policy, now: datetime) -> Take:
+    """What follows when the sender has a letter sent again that nobody answers: the next channel, or the last one once more."""
+    channel = _channel(standing)
+    following = ladder.next_channel(channel, standing.routes) or channel
+    return _begin(following, standing.lane, standing.deadline, policy, now)
+
+
 def paper_failed(why: str, now: datetime) -> Undeliverable:
     """What follows when a clerk says that paper does not reach the recipient either."""
     return Undeliverable("paper_failed", why, now)
