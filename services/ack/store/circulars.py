@@ -37,6 +37,11 @@ SELECT state, count(*) AS recipients, count(handed_over_at) AS handed_over, max(
 FROM recipients WHERE circular_id = $1 GROUP BY state
 """
 
+OWN_DEADLINES: Final = """
+SELECT due_at, count(*) AS recipients FROM recipients
+WHERE circular_id = $1 AND due_at IS NOT NULL AND state NOT IN ('registered', 'rejected', 'recalled') GROUP BY due_at
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Successor:
@@ -86,6 +91,7 @@ class Counts:
     relay_duties: int
     relayed: int
     onward_recipients: int
+    own_deadlines: tuple[tuple[datetime, int], ...] = ()  # of those that have not answered, with how many have each
 
 
 async def insert(connection: Connection, event: CircularDispatched, deadline: tuple[datetime, DeadlineBy] | None) -> bool:
@@ -146,6 +152,7 @@ def _successor(row: Row) -> Successor | None:
 async def counts(connection: Connection, circular_id: UUID) -> Counts:
     """The circular's recipients, counted."""
     rows = await connection.fetch(MATRIX, circular_id)
+    own = await connection.fetch(OWN_DEADLINES, circular_id)
     return Counts(
         by_state={State(row["state"]): row["recipients"] for row in rows},
         handed_over=sum(row["handed_over"] for row in rows),
@@ -153,4 +160,5 @@ async def counts(connection: Connection, circular_id: UUID) -> Counts:
         relay_duties=sum(row["relay_duties"] for row in rows),
         relayed=sum(row["relayed"] for row in rows),
         onward_recipients=sum(row["onward_recipients"] for row in rows),
+        own_deadlines=tuple((row["due_at"], row["recipients"]) for row in own),
     )
