@@ -82,9 +82,9 @@ def moved(
     first, last = bangkok_date(dispatched_at), bangkok_date(max(found[0], current))
     if cause is not None and not first <= cause.day <= last:
         return None
-    reasons = [
-        f"{one.day.isoformat()} {one.reason}" for one in (declared if cause is None else [cause]) if first <= one.day <= last
-    ]
+    # The new deadline heeds all that stands, so all of it is named, and what was taken back too.
+    named = {one.day: one.reason for one in declared} | ({} if cause is None else {cause.day: cause.reason})
+    reasons = [f"{day.isoformat()} {reason}" for day, reason in sorted(named.items()) if first <= day <= last]
     if not reasons:
         return None  # Settings may have changed since; a deadline moves for declared days alone.
     return Move(found[0], "; ".join(reasons)[:REASONS_MAX])
