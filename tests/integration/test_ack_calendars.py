@@ -166,3 +166,14 @@ async def test_bounds_and_strangers(ack: OpenAck) -> None:
     for number in range(60):
         await put(ack, mine, mine, (first + timedelta(days=number)).date().isoformat())
     assert (await put(ack, mine, mine, "2027-06-01", 409))["code"] == "calendar_full"
+
+
+async def test_a_day_that_is_declared_while_recipients_are_stored_passes_over_none(ack: OpenAck) -> None:
+    sent, parent = circular(60), uuid4()
+    await ack.apply(*(agency_of(one).model_copy(update={"parent_id": parent}) for one in sent.recipients))
+    chunks = [ack.apply(chunk) for chunk in sent.chunks(10)]
+    await asyncio.gather(*chunks[:3], put(ack, parent, parent, "2026-11-24"), *chunks[3:])
+    await asyncio.gather(*(rescheduler(ack, 7).run_once() for _ in range(4)))
+    await looked_at(ack, 7)
+    assert await due(ack, sent) == [DAY_LATER] * 60
+    assert await ack.count_events("deadline_moved") == 60
