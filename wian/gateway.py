@@ -36,6 +36,7 @@ ROUTES: Final[Mapping[str, str]] = {
     "/v1/recipients": "ack",
     "/v1/acknowledgments": "ack",
     "/v1/evidence": "ack",
+    "/v1/calendars": "ack",
     "/a": "ack",
     "/t": "ack",
     "/assets": "ack",

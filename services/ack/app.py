@@ -14,6 +14,7 @@ from services.ack.api import (
     acknowledgments,
     annex,
     assets,
+    calendars,
     circulars,
     corrections,
     entrance,
@@ -33,6 +34,7 @@ from services.ack.evidence.time_stamping import TimeStampAuthority
 from services.ack.live import LivePages
 from services.ack.pages.forms import FormSigner
 from services.ack.reminding import Sweeper
+from services.ack.rescheduling import Rescheduler
 from services.ack.resources import Resources, utc_now
 from services.ack.sharing import Shared
 from services.ack.store import circulars as circulars_of
@@ -86,6 +88,7 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
         corrections,
         overview,
         circulars,
+        calendars,
         tree,
         annex,
         stamp,
@@ -167,9 +170,10 @@ async def open_parts(settings: AckSettings) -> AsyncGenerator[Parts]:
             else TimeStampAuthority(str(settings.ack_tsa_url), settings.ack_tsa_timeout),
         )
         sweeper = Sweeper(database, utc_now, settings.ack_reminder_poll_interval)
+        rescheduler = Rescheduler(database, utc_now, settings.deadline_rules, settings.ack_reminder_poll_interval)
         yield Parts(
             app=create_app(resources, verifier),
-            workers=(consumer, relay, sweeper, sealer, checkpointer, Pruner(database)),
+            workers=(consumer, relay, sweeper, rescheduler, sealer, checkpointer, Pruner(database)),
             api_probes=(probe,),
             worker_probes=(probe, publisher, consumer),
         )

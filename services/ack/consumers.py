@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.ack.deadlines import Rules, deadline_of, ladder
+from services.ack.deadlines import DeadlineBy, Rules, deadline_of, ladder
 from services.ack.facts import (
     Bounced,
     HandedOver,
@@ -18,7 +18,8 @@ from services.ack.facts import (
     new_event,
 )
 from services.ack.fold import fold
-from services.ack.store import agencies, circulars, decisions, events, paper_codes, recipients, reminders
+from services.ack.rescheduling import reschedule
+from services.ack.store import agencies, calendars, circulars, decisions, events, paper_codes, recipients, reminders
 from shared.broker import Handler
 from shared.codes import acknowledgment_code, code_digest
 from shared.contracts.events import (
@@ -83,6 +84,7 @@ async def expect_recipients(connection: Connection, event: CircularDispatched, m
     if before:
         # Row locks come before the lock of early events, here as in `record`.
         await recipients.lock_many(connection, sorted(before))
+    await calendars.lock_shared(connection)
     deadline = deadline_of(event.deadline, event.letter.speed, event.dispatched_at, rules)
     if await circulars.insert(connection, event, deadline) and deadline is not None:
         await reminders.add(connection, event.circular_id, ladder(deadline[0], event.dispatched_at, rules))
@@ -90,6 +92,8 @@ async def expect_recipients(connection: Connection, event: CircularDispatched, m
     if new:
         await recipients.wait_for_early_events(connection)
         await _refold(connection, new)
+        if deadline is not None and deadline[1] is DeadlineBy.SPEED:
+            await reschedule(connection, new, rules, meta.time)
     if redirected:
         sent_on = {one: Redirected(to) for one, to in redirected.items()}
         await record(

@@ -218,6 +218,15 @@ class Redirected:
     recipient_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class DeadlineMoved:
+    """The recipient's deadline became another, because of days that its calendar or one above it declares."""
+
+    before: datetime
+    due_at: datetime
+    reason: str
+
+
 Acknowledgment = Registration | Rejection
 Fact = (
     HandedOver
@@ -236,6 +245,7 @@ Fact = (
     | Recalled
     | Stopped
     | Redirected
+    | DeadlineMoved
 )
 
 
@@ -289,6 +299,8 @@ class RecipientEvent:
             case Redirected():
                 # A letter is sent on from a recipient once.
                 return "redirected"
+            case DeadlineMoved(due_at=due_at):
+                return f"deadline_moved:{due_at.isoformat()}"
 
 
 def new_event(

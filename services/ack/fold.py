@@ -12,6 +12,7 @@ from services.ack.facts import (
     Bounced,
     Confirmed,
     Corrected,
+    DeadlineMoved,
     DisputeAnswered,
     Disputed,
     Door,
@@ -220,6 +221,16 @@ def _state_of(fact: Fact) -> State:
             return State.REJECTED
         case Recalled():
             return State.RECALLED
-        case Relayed() | Bounced() | Stopped() | Confirmed() | Corrected() | Disputed() | DisputeAnswered() | Redirected():
+        case (
+            Relayed()
+            | Bounced()
+            | Stopped()
+            | Confirmed()
+            | Corrected()
+            | Disputed()
+            | DisputeAnswered()
+            | Redirected()
+            | DeadlineMoved()
+        ):
             # Passing a letter on does not say that it was registered; and a grade never falls, whatever comes back.
             return State.AWAITING

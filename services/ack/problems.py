@@ -173,6 +173,31 @@ ANNEX_TOO_LONG: Final = Problem(
     "ใช้แฟ้ม XLSX, CSV หรือ JSON แทน ดูขีดจำกัดใน detail",
 )
 
+CALENDAR_DAY_INVALID: Final = Problem(
+    "calendar_day_invalid",
+    422,
+    "That day cannot be declared any more, or not yet",
+    "ไม่สามารถประกาศวันดังกล่าวได้",
+    "An agency declares days from today to 400 days ahead; the agency above it may declare days of the last 30 days too.",
+    "หน่วยงานประกาศได้ตั้งแต่วันนี้ถึง ๔๐๐ วันข้างหน้า หน่วยงานต้นสังกัดประกาศย้อนหลังได้ไม่เกิน ๓๐ วัน",
+)
+CALENDAR_FULL: Final = Problem(
+    "calendar_full",
+    409,
+    "Too many days of that year are declared already",
+    "ประกาศวันของปีนั้นครบจำนวนแล้ว",
+    "Take back days that are not needed: at most 60 of a year may differ from the public calendar.",
+    "ยกเลิกวันที่ไม่จำเป็น ประกาศได้ไม่เกิน ๖๐ วันต่อปี",
+)
+CALENDAR_DECLARED_ABOVE: Final = Problem(
+    "calendar_declared_above",
+    409,
+    "An agency above yours has declared that day",
+    "หน่วยงานต้นสังกัดเป็นผู้ประกาศวันดังกล่าว",
+    "Ask the agency above to change it.",
+    "โปรดติดต่อหน่วยงานต้นสังกัดเพื่อเปลี่ยนแปลง",
+)
+
 CATALOGUE: Final = (
     ACKNOWLEDGMENT_CONFLICT,
     NOT_ANSWERED,
@@ -195,6 +220,9 @@ CATALOGUE: Final = (
     FORM_EXPIRED,
     PERIOD_INVALID,
     ANNEX_TOO_LONG,
+    CALENDAR_DAY_INVALID,
+    CALENDAR_FULL,
+    CALENDAR_DECLARED_ABOVE,
 )
 
 BY_CODE: Final = {problem.code: problem for problem in CATALOGUE}

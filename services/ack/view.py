@@ -41,6 +41,8 @@ def matrix_of(circular: Circular, counts: Counts, now: datetime) -> Matrix:
     answered = by_state[State.REGISTERED] + by_state[State.REJECTED]
     outstanding = circular.recipient_count - answered - by_state[State.RECALLED]
     passed = circular.deadline is not None and now > circular.deadline
+    own = sum(recipients for _, recipients in counts.own_deadlines)
+    overdue = (outstanding - own if passed else 0) + sum(many for due_at, many in counts.own_deadlines if now > due_at)
     last = counts.last_hand_over_at
     return Matrix(
         recipients=circular.recipient_count,
@@ -51,8 +53,8 @@ def matrix_of(circular: Circular, counts: Counts, now: datetime) -> Matrix:
         recalled=by_state[State.RECALLED],
         undeliverable=by_state[State.UNDELIVERABLE],
         outstanding=outstanding,
-        overdue=outstanding if passed else 0,
-        progress=Progress.COMPLETE if outstanding == 0 else Progress.OVERDUE if passed else Progress.OPEN,
+        overdue=overdue,
+        progress=Progress.COMPLETE if outstanding == 0 else Progress.OVERDUE if overdue else Progress.OPEN,
         last_hand_over_at=last,
         seconds_to_last_hand_over=None if last is None else round((last - circular.dispatched_at).total_seconds(), 3),
     )

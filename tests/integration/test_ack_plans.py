@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.ack.store import circulars, recipients
+from services.ack.store import calendars, circulars, recipients
 from tests.support.ack import NOW, OpenAck, circular, opened_ack
 from tests.support.plans import carried_out
 from tests.support.tokens import TokenIssuer
@@ -50,6 +50,7 @@ async def test_figures_and_pages_of_a_circular_do_not_read_those_of_others(ack: 
         await connection.execute("DELETE FROM recipients")
         await connection.execute(ADD_CIRCULARS, OTHERS, EACH)
         await connection.execute(ADD_RECIPIENTS, sent.circular_id, agency_id, NOW, LONG, EACH)
+        await connection.execute("UPDATE recipients SET due_at = $1 WHERE agency_id = $2", NOW, agency_id)
         # The figures are counted from an index alone, which a vacuum makes possible.
         await connection.execute("VACUUM ANALYZE recipients")
         pages = await connection.fetchval("SELECT relpages FROM pg_class WHERE oid = 'recipients'::regclass")
@@ -57,6 +58,9 @@ async def test_figures_and_pages_of_a_circular_do_not_read_those_of_others(ack: 
         ours, late = sent.circular_id, NOW + timedelta(minutes=9_000)
         looks: dict[str, tuple[LiteralString, tuple[object, ...]]] = {
             "matrix": (circulars.MATRIX, ([ours],)),
+            "own deadlines": (circulars.OWN_DEADLINES, ([ours],)),
+            "open of agencies": (calendars.OPEN_OF_AGENCIES, ([agency_id], UUID(int=0), UUID(int=0), 100)),
+            "open": (calendars.OPEN, (UUID(int=0), UUID(int=0), 100)),
             "page": (recipients.PAGE, (ours, 5_000, None, 100)),
             "missing": (recipients.MISSING, (ours, 5_000, 100)),
             "late": (recipients.LATE, (ours, 5_000, 100, late, NOW + timedelta(days=90))),

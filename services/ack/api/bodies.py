@@ -333,6 +333,9 @@ class RecipientOut(BaseModel):
         description="The recipient that refused the letter, from which it was sent on to this one."
     )
     redirected_to: UUID | None = Field(description="The recipient to which the letter was sent on, because this one refused it.")
+    due_at: datetime | None = Field(
+        description="The recipient's own deadline, where declared days make it another than the circular's."
+    )
     late: bool = Field(description="Answered after the deadline, or not answered and the deadline has passed.")
 
     @classmethod
@@ -526,7 +529,7 @@ class OwnRecipientOut(RecipientOut, DecidedOut):
     @classmethod
     def own(cls, recipient: Recipient, circular: Circular | None, now: datetime) -> Self:
         """The row as its agency sees it."""
-        deadline = circular.deadline if circular else None
+        deadline = recipient.due_at or (circular.deadline if circular else None)
         row = RecipientOut.of(recipient, deadline, now)
         return cls(**dict(row), circular_id=recipient.circular_id, deadline=deadline, **_decided(circular))
 

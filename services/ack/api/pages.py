@@ -132,6 +132,7 @@ def _shown(
         "secrecy": wording.SECRECIES[letter.secrecy],
         "files": [(file, ack.links.sign(Purpose.FILE, file.attachment_id)) for file in letter.attachments],
         "reasons": wording.REASONS,
+        "deadline": recipient.due_at or circular.deadline,
         "overdue": not answered and recipient.is_late(circular.deadline, ack.now()),
         "today": ack.now().astimezone(BANGKOK).date(),
         "nonce": ack.forms.nonce(recipient.recipient_id, recipient.withdrawals),

@@ -38,6 +38,12 @@ SELECT circular_id, state, count(*) AS recipients, count(handed_over_at) AS hand
 FROM recipients WHERE circular_id = ANY($1::uuid[]) GROUP BY circular_id, state
 """
 
+OWN_DEADLINES: Final = """
+SELECT circular_id, due_at, count(*) AS recipients FROM recipients
+WHERE circular_id = ANY($1::uuid[]) AND due_at IS NOT NULL AND state NOT IN ('registered', 'rejected', 'recalled')
+GROUP BY circular_id, due_at
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Successor:
@@ -87,6 +93,7 @@ class Counts:
     relay_duties: int
     relayed: int
     onward_recipients: int
+    own_deadlines: tuple[tuple[datetime, int], ...] = ()  # of those that have not answered, with how many have each
 
 
 async def insert(connection: Connection, event: CircularDispatched, deadline: tuple[datetime, DeadlineBy] | None) -> bool:
@@ -157,13 +164,16 @@ async def counts(connection: Connection, circular_id: UUID) -> Counts:
 
 async def counts_of_many(connection: Connection, circular_ids: Sequence[UUID]) -> dict[UUID, Counts]:
     """The recipients of each of the circulars, counted."""
-    rows: dict[UUID, list[Row]] = {circular_id: [] for circular_id in circular_ids}
+    states: dict[UUID, list[Row]] = {circular_id: [] for circular_id in circular_ids}
+    own: dict[UUID, list[Row]] = {circular_id: [] for circular_id in circular_ids}
     for row in await connection.fetch(MATRIX, list(circular_ids)):
-        rows[row["circular_id"]].append(row)
-    return {circular_id: _counts(by_state) for circular_id, by_state in rows.items()}
+        states[row["circular_id"]].append(row)
+    for row in await connection.fetch(OWN_DEADLINES, list(circular_ids)):
+        own[row["circular_id"]].append(row)
+    return {circular_id: _counts(states[circular_id], own[circular_id]) for circular_id in circular_ids}
 
 
-def _counts(rows: Sequence[Row]) -> Counts:
+def _counts(rows: Sequence[Row], own: Sequence[Row]) -> Counts:
     return Counts(
         by_state={State(row["state"]): row["recipients"] for row in rows},
         handed_over=sum(row["handed_over"] for row in rows),
@@ -171,4 +181,5 @@ def _counts(rows: Sequence[Row]) -> Counts:
         relay_duties=sum(row["relay_duties"] for row in rows),
         relayed=sum(row["relayed"] for row in rows),
         onward_recipients=sum(row["onward_recipients"] for row in rows),
+        own_deadlines=tuple((row["due_at"], row["recipients"]) for row in own),
     )

@@ -13,6 +13,7 @@ from services.ack.facts import (
     Bounced,
     Confirmed,
     Corrected,
+    DeadlineMoved,
     DisputeAnswered,
     Disputed,
     Door,
@@ -150,6 +151,9 @@ def _written(fact: Fact) -> tuple[str, str | None, str | None, Mapping[str, obje
             return "stopped", None, None, {"delivery_id": str(fact.delivery_id), "attempts": fact.attempts}
         case Redirected():
             return "redirected", None, None, {"recipient_id": str(fact.recipient_id)}
+        case DeadlineMoved():
+            data = {"before": fact.before.isoformat(), "due_at": fact.due_at.isoformat(), "reason": fact.reason}
+            return "deadline_moved", None, None, data
         case _:
             assert_never(fact)
 
@@ -232,6 +236,8 @@ def _read(kind: str, channel: str | None, grade: str | None, data: dict[str, Any
             return Stopped(UUID(data["delivery_id"]), data["attempts"])
         case "redirected":
             return Redirected(UUID(data["recipient_id"]))
+        case "deadline_moved":
+            return DeadlineMoved(datetime.fromisoformat(data["before"]), datetime.fromisoformat(data["due_at"]), data["reason"])
         case _:
             raise ValueError(f"unknown type of event: {kind}")
 

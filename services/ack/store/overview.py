@@ -16,6 +16,7 @@ WITH found AS (
         AND ($4::timestamptz IS NULL OR c.dispatched_at >= $4) AND ($5::timestamptz IS NULL OR c.dispatched_at < $5)
         AND ($6::timestamptz IS NULL OR (c.deadline < $6 AND EXISTS (
             SELECT FROM recipients r WHERE r.circular_id = c.circular_id AND r.state NOT IN ('registered', 'rejected', 'recalled')
+                AND coalesce(r.due_at, c.deadline) < $6
         )))
     ORDER BY c.dispatched_at DESC, c.circular_id DESC LIMIT $7::bigint + 1
 ), ranked AS (
@@ -46,14 +47,19 @@ WITH RECURSIVE below AS (
     SELECT s.*, sum(s.recipients) OVER (ORDER BY s.code) - s.recipients AS before, count(*) OVER () AS found FROM sent s
 )
 SELECT r.agency_id, r.code, r.name_th, r.name_en, r.circulars, r.recipients, r.last_dispatched_at, r.found,
-    n.handed_over, n.registered, n.rejected, n.recalled, n.undeliverable, n.overdue
+    n.handed_over, n.registered, n.rejected, n.recalled, n.undeliverable, n.overdue - own.not_yet AS overdue
 FROM ranked r CROSS JOIN LATERAL (
     SELECT count(o.handed_over_at) AS handed_over, count(*) FILTER (WHERE o.state = 'registered') AS registered,
         count(*) FILTER (WHERE o.state = 'rejected') AS rejected, count(*) FILTER (WHERE o.state = 'recalled') AS recalled,
         count(*) FILTER (WHERE o.state = 'undeliverable') AS undeliverable,
         count(*) FILTER (WHERE c.deadline < $7 AND o.state NOT IN ('registered', 'rejected', 'recalled')) AS overdue
     FROM circulars c JOIN recipients o ON o.circular_id = c.circular_id WHERE c.circular_id = ANY(r.circular_ids)
-) n
+) n CROSS JOIN LATERAL (
+    -- Their own deadlines are never earlier than the circular's.
+    SELECT count(*) AS not_yet FROM circulars c JOIN recipients o ON o.circular_id = c.circular_id
+    WHERE c.circular_id = ANY(r.circular_ids) AND c.deadline < $7 AND o.due_at IS NOT NULL AND o.due_at >= $7
+        AND o.state NOT IN ('registered', 'rejected', 'recalled')
+) own
 WHERE r.before < $6::bigint ORDER BY r.code LIMIT $5
 """
 

@@ -91,7 +91,7 @@ _COLUMNS: Final = """r.recipient_id, r.circular_id, r.position, r.agency_id, a.c
     r.failure_detail, r.receive_number, r.receive_date, r.receive_time, r.registrar_name, r.registrar_position, r.unit,
     r.rejection_reason, r.rejection_text, r.recorded_at, r.relayed_circular_id, r.onward_recipients, r.recalled_at,
     r.recall_reason, r.stopped_at, r.answer_id, r.door, r.suggested_agency_code, r.entries, r.withdrawals, r.dispute_text,
-    r.redirected_from, before.position AS redirected_from_position, r.redirected_to, after.position AS redirected_to_position"""
+    r.due_at, r.redirected_from, before.position AS redirected_from_position, r.redirected_to, after.position AS redirected_to_position"""
 
 _FROM: Final = """FROM recipients r LEFT JOIN agencies a ON a.agency_id = r.agency_id
 LEFT JOIN agencies p ON p.agency_id = r.in_place_of
@@ -119,7 +119,7 @@ ORDER BY r.position LIMIT $3
 
 LATE: Final = f"""
 SELECT {_COLUMNS} {_FROM}
-WHERE r.circular_id = $1 AND r.position > $2 AND r.state <> 'recalled' AND coalesce(r.recorded_at, $5) > $4
+WHERE r.circular_id = $1 AND r.position > $2 AND r.state <> 'recalled' AND coalesce(r.recorded_at, $5) > coalesce(r.due_at, $4)
 ORDER BY r.position LIMIT $3
 """
 
@@ -204,6 +204,7 @@ class Recipient:
     entries: list[dict[str, Any]] | None
     withdrawals: int
     dispute_text: str | None
+    due_at: datetime | None
     redirected_from: UUID | None
     redirected_from_position: int | None
     redirected_to: UUID | None
@@ -216,7 +217,8 @@ class Recipient:
 
     def is_late(self, deadline: datetime | None, now: datetime) -> bool:
         """Whether the answer came, or is still to come, after the deadline; a tie is in time, and of a recall none is due."""
-        return deadline is not None and self.state is not State.RECALLED and (self.recorded_at or now) > deadline
+        own = self.due_at or deadline
+        return own is not None and self.state is not State.RECALLED and (self.recorded_at or now) > own
 
 
 async def insert_many(connection: Connection, circular_id: UUID, recipients: Sequence[FrozenRecipient]) -> list[UUID]:

@@ -11,15 +11,16 @@ from shared.contracts.events import Reminder
 from shared.postgres import Connection
 
 ADD: Final = """
-INSERT INTO reminders (circular_id, rung, due_at, overdue, escalation)
-SELECT $1, r.rung, r.due_at, r.overdue, r.escalation
+INSERT INTO reminders (circular_id, rung, due_at, overdue, escalation, ladder, deadline)
+SELECT $1, r.rung, r.due_at, r.overdue, r.escalation, $6, $7
 FROM unnest($2::bigint[], $3::timestamptz[], $4::boolean[], $5::boolean[]) AS r (rung, due_at, overdue, escalation)
 ON CONFLICT DO NOTHING
 """
 
 # Never early: an answer at the very instant of the deadline is in time, so nobody is told before it has passed.
 CLAIM: Final = """
-SELECT m.circular_id, m.rung, m.due_at, m.overdue, m.escalation, m.reached, c.sender_agency_id, c.deadline,
+SELECT m.circular_id, m.rung, m.due_at, m.overdue, m.escalation, m.reached, m.ladder, c.sender_agency_id,
+    coalesce(m.deadline, c.deadline) AS deadline,
     (c.letter ->> 'letter_id')::uuid AS letter_id, c.letter ->> 'number' AS number
 FROM reminders m JOIN circulars c ON c.circular_id = m.circular_id
 WHERE m.done_at IS NULL AND m.due_at < $1 ORDER BY m.due_at LIMIT 1 FOR UPDATE OF m SKIP LOCKED
@@ -28,7 +29,7 @@ WHERE m.done_at IS NULL AND m.due_at < $1 ORDER BY m.due_at LIMIT 1 FOR UPDATE O
 UNANSWERED: Final = """
 SELECT r.recipient_id, r.agency_id, r.position, a.parent_id
 FROM recipients r LEFT JOIN agencies a ON a.agency_id = r.agency_id
-WHERE r.circular_id = $1 AND r.position > $2 AND r.state NOT IN ('registered', 'rejected', 'recalled')
+WHERE r.circular_id = $1 AND r.position > $2 AND r.ladder = $4 AND r.state NOT IN ('registered', 'rejected', 'recalled')
 ORDER BY r.position LIMIT $3
 """
 
@@ -50,14 +51,17 @@ class DueRung:
     overdue: bool
     escalation: bool
     reached: int
+    ladder: int
     sender_agency_id: UUID
     deadline: datetime
     letter_id: UUID
     number: str
 
 
-async def add(connection: Connection, circular_id: UUID, rungs: Sequence[Rung]) -> None:
-    """Store a circular's ladder; rungs that are there already stay as they are."""
+async def add(
+    connection: Connection, circular_id: UUID, rungs: Sequence[Rung], *, number: int = 0, deadline: datetime | None = None
+) -> None:
+    """Store a circular's ladder, or that of a later deadline; rungs that are there already stay as they are."""
     await connection.execute(
         ADD,
         circular_id,
@@ -65,6 +69,8 @@ async def add(connection: Connection, circular_id: UUID, rungs: Sequence[Rung]) 
         [rung.due_at for rung in rungs],
         [rung.overdue for rung in rungs],
         [rung.escalation for rung in rungs],
+        number,
+        deadline,
     )
 
 
@@ -76,7 +82,7 @@ async def claim(connection: Connection, now: datetime) -> DueRung | None:
 
 async def unanswered(connection: Connection, rung: DueRung, most: int) -> tuple[list[Reminder], int]:
     """The next recipients that have not answered, at most `most`, with whom to tell; and how far the list has been read."""
-    rows = await connection.fetch(UNANSWERED, rung.circular_id, rung.reached, most)
+    rows = await connection.fetch(UNANSWERED, rung.circular_id, rung.reached, most, rung.ladder)
     found = [
         Reminder(
             recipient_id=row["recipient_id"],

@@ -1,0 +1,88 @@
+"""Declares days and takes them back: the change, its history and the work that follows from it, in one transaction."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+from uuid import UUID
+
+from services.ack import problems
+from services.ack.calendars import COUNTRY, MOST_DAYS_A_YEAR, Kind, may_declare
+from services.ack.decide import read_statement
+from services.ack.store import calendars
+from services.ack.store.calendars import Change, Declared
+from shared import problems as common
+from shared.ids import new_id
+from shared.postgres import Connection, Database
+from shared.problems import FieldError, ProblemError
+
+WITHDRAWN: Final = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Declarer:
+    """Who declares; the operator of the exchange declares for the country."""
+
+    agency_id: UUID
+    client_id: str
+
+
+async def visible(connection: Connection, agency_id: UUID, caller: UUID) -> list[UUID]:
+    """The agency and those above it; raises ProblemError `not_found` unless the caller is one of them."""
+    line = [COUNTRY] if agency_id == COUNTRY else await calendars.line(connection, agency_id)
+    if caller not in line:
+        raise ProblemError(common.NOT_FOUND)
+    return line
+
+
+async def declare(
+    database: Database, agency_id: UUID, day: date, kind: Kind, said: str, by: Declarer, now: datetime, *, below: bool
+) -> Declared:
+    """Let the day stand in the agency's calendar; the same again changes nothing."""
+    reason = _reason(said)
+    async with database.transaction() as connection:
+        standing = await _standing(connection, agency_id, day, by, now)
+        entry = Declared(day, kind, below, reason, by.agency_id, now)
+        before = next((one for one in standing if one.day == day), None)
+        if before is not None and (before.kind, before.below, before.reason) == (kind, below, reason):
+            return before
+        if before is None and sum(one.day.year == day.year for one in standing) >= MOST_DAYS_A_YEAR:
+            raise ProblemError(problems.CALENDAR_FULL, f"{MOST_DAYS_A_YEAR} days of {day.year} are declared already")
+        await calendars.save(connection, agency_id, entry)
+        change = Change(new_id(), day, kind.value, below, reason, by.agency_id, by.client_id, now)
+        await calendars.add_change(connection, agency_id, change)
+    return entry
+
+
+async def withdraw(database: Database, agency_id: UUID, day: date, said: str, by: Declarer, now: datetime) -> None:
+    """Take the day back; its history stays. Raises ProblemError `not_found` when it was not declared."""
+    reason = _reason(said)
+    async with database.transaction() as connection:
+        standing = await _standing(connection, agency_id, day, by, now)
+        before = next((one for one in standing if one.day == day), None)
+        if before is None:
+            raise ProblemError(common.NOT_FOUND)
+        await calendars.remove(connection, agency_id, day)
+        change = Change(new_id(), day, WITHDRAWN, before.below, reason, by.agency_id, by.client_id, now)
+        await calendars.add_change(connection, agency_id, change)
+
+
+async def _standing(connection: Connection, agency_id: UUID, day: date, by: Declarer, now: datetime) -> list[Declared]:
+    await calendars.lock(connection)
+    line = await visible(connection, agency_id, by.agency_id)
+    by_itself = by.agency_id == agency_id and agency_id != COUNTRY
+    if not may_declare(day, now, by_itself=by_itself):
+        raise ProblemError(problems.CALENDAR_DAY_INVALID)
+    standing = await calendars.declared(connection, agency_id)
+    before = next((one for one in standing if one.day == day), None)
+    # What an agency above has declared is changed by it, or by one above it.
+    if before is not None and before.declared_by in line and line.index(by.agency_id) < line.index(before.declared_by):
+        raise ProblemError(problems.CALENDAR_DECLARED_ABOVE)
+    return standing
+
+
+def _reason(said: str) -> str:
+    errors: list[FieldError] = []
+    reason = read_statement("reason", said, errors)
+    if errors:
+        raise ProblemError(problems.STATEMENT_INVALID, errors[0].detail, errors=errors)
+    return reason
