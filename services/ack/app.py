@@ -57,6 +57,7 @@ PUBLIC_ROUTES: Final = (
     "/t/{link}/state",
     "/t/{link}/live",
     "/t/{link}/annex.{form}",
+    "/t/{link}/annex.{form}/signed",
     "/assets/{name}",
     # Public keys, and checkpoints that everybody may keep: whoever checks a receipt needs no account.
     "/v1/evidence/jwks.json",

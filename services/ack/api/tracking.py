@@ -16,6 +16,7 @@ from services.ack.api.dependencies import Ack, read_link
 from services.ack.api.pages import trouble
 from services.ack.pages import render
 from services.ack.resources import Resources
+from services.ack.signed_annex import signed_response
 from services.ack.store import circulars
 from services.ack.store.circulars import Circular
 from services.ack.tracking import Tracking, document, read_tracking
@@ -96,6 +97,12 @@ async def _from(first: bytes, frames: AsyncGenerator[bytes]) -> AsyncGenerator[b
 async def read_annex_with_link(link: Link, form: Form, ack: Ack) -> Response:
     """The same as with a token."""
     return await annex_response(ack, await _circular(ack, read_link(ack, Purpose.TRACK, link)), form)
+
+
+@router.get("/t/{link}/annex.{form}/signed", summary="Take the signed annex with the tracking link", response_class=Response)
+async def read_signed_annex_with_link(link: Link, form: Form, ack: Ack) -> Response:
+    """The same as with a token."""
+    return await signed_response(ack, await _circular(ack, read_link(ack, Purpose.TRACK, link)), form)
 
 
 async def _circular(ack: Resources, circular_id: UUID) -> Circular:
