@@ -121,11 +121,22 @@ async def _pdf(resources: Resources, circular: Circular, counts: Counts) -> IO[b
     now = resources.now()
     annex = sheet.Annex(circular, matrix_of(circular, counts, now), (), now)
     async with resources.printing:
-        if circular.recipient_count > printing.ROWS_OF_A_PART:
-            batches = _batches(resources, circular.circular_id)
-            return await printing.print_parts(annex, batches, resources.settings.ack_print_processes)
-        rows = [row async for batch in _batches(resources, circular.circular_id) for row in batch]
-        return io.BytesIO(await sheet.print_annex(replace(annex, recipients=rows)))
+        file = await _printed(resources, annex)
+        try:
+            if resources.pdf_seal is not None:
+                await resources.pdf_seal.seal(file)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+
+async def _printed(resources: Resources, annex: sheet.Annex) -> IO[bytes]:
+    batches = _batches(resources, annex.circular.circular_id)
+    if annex.circular.recipient_count > printing.ROWS_OF_A_PART:
+        return await printing.print_parts(annex, batches, resources.settings.ack_print_processes)
+    rows = [row async for batch in batches for row in batch]
+    return io.BytesIO(await sheet.print_annex(replace(annex, recipients=rows)))
 
 
 async def _batches(resources: Resources, circular_id: UUID) -> AsyncGenerator[list[Recipient]]:

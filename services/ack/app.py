@@ -1,5 +1,6 @@
 """Wires the acknowledgment service together."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -27,6 +28,7 @@ from services.ack.api import (
 from services.ack.config import AckSettings
 from services.ack.consumers import event_handler
 from services.ack.evidence.checkpoints import Checkpointer
+from services.ack.evidence.pdf_seal import PdfSeal
 from services.ack.evidence.sealing import EvidenceKeys, Sealer
 from services.ack.evidence.time_stamping import TimeStampAuthority
 from services.ack.live import LivePages
@@ -98,7 +100,21 @@ def resources_of(settings: AckSettings, database: postgres.Database) -> Resource
     forms = FormSigner(key, max_age=settings.ack_form_hours * 3600)
     evidence_keys = EvidenceKeys(settings.ack_key_encryption_key.get_secret_value(), utc_now)
     live = _live_pages(settings, database)
-    return Resources(settings, database, LinkSigner(key), forms, live, Recorder(database), evidence_keys)
+    printing = asyncio.Semaphore(settings.ack_annexes_at_once)
+    seal = _pdf_seal(settings)
+    return Resources(settings, database, LinkSigner(key), forms, live, Recorder(database), evidence_keys, printing, seal)
+
+
+def _pdf_seal(settings: AckSettings) -> PdfSeal | None:
+    if settings.ack_seal_certificate is None:
+        return None
+    password = settings.ack_seal_key_password
+    secret = None if password is None else password.get_secret_value()
+    return PdfSeal.from_files(settings.ack_seal_certificate, settings.ack_seal_key, secret, _authority(settings))
+
+
+def _authority(settings: AckSettings) -> TimeStampAuthority | None:
+    return None if settings.ack_tsa_url is None else TimeStampAuthority(str(settings.ack_tsa_url), settings.ack_tsa_timeout)
 
 
 def _live_pages(settings: AckSettings, database: postgres.Database) -> LivePages:
@@ -148,9 +164,7 @@ async def open_parts(settings: AckSettings) -> AsyncGenerator[Parts]:
             resources.evidence_keys,
             utc_now,
             every=timedelta(minutes=settings.ack_checkpoint_minutes),
-            authority=None
-            if settings.ack_tsa_url is None
-            else TimeStampAuthority(str(settings.ack_tsa_url), settings.ack_tsa_timeout),
+            authority=_authority(settings),
         )
         sweeper = Sweeper(database, utc_now, settings.ack_reminder_poll_interval)
         yield Parts(

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from services.ack.acknowledging import Recorder
 from services.ack.config import AckSettings
+from services.ack.evidence.pdf_seal import PdfSeal
 from services.ack.evidence.sealing import EvidenceKeys
 from services.ack.live import LivePages
 from services.ack.pages.forms import FormSigner
@@ -30,6 +31,7 @@ class Resources:
     live: LivePages
     recorder: Recorder
     evidence_keys: EvidenceKeys
+    # A long annex takes a core for seconds: a few at a time leave the other requests theirs.
+    printing: asyncio.Semaphore
+    pdf_seal: PdfSeal | None = None
     now: Callable[[], datetime] = utc_now
-    # A long annex takes a core for seconds: one at a time leaves the other requests theirs.
-    printing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
