@@ -1,6 +1,7 @@
 """Wires the acknowledgment service together."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -72,9 +73,14 @@ PUBLIC_ROUTES: Final = (
 LARGER: Final = {"/v1/acknowledgments": 16 * 1024 * 1024}
 
 
+# An agency's own copy is read by its route, which bounds it.
+STREAMED: Final = re.compile(r"/v1/recipients/[^/]+/stamped-copy\Z")
+COPIES_AT_ONCE: Final = 2
+
+
 def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     """The application on opened resources."""
-    app = web.create_app("Wian: acknowledgments", verifier=verifier, larger=LARGER)
+    app = web.create_app("Wian: acknowledgments", verifier=verifier, larger=LARGER, streamed=STREAMED)
     app.state.resources = resources
     for module in (
         acknowledgments,
@@ -100,9 +106,18 @@ def resources_of(settings: AckSettings, database: postgres.Database) -> Resource
     forms = FormSigner(key, max_age=settings.ack_form_hours * 3600)
     evidence_keys = EvidenceKeys(settings.ack_key_encryption_key.get_secret_value(), utc_now)
     live = _live_pages(settings, database)
-    printing = asyncio.Semaphore(settings.ack_annexes_at_once)
-    seal = _pdf_seal(settings)
-    return Resources(settings, database, LinkSigner(key), forms, live, Recorder(database), evidence_keys, printing, seal)
+    return Resources(
+        settings,
+        database,
+        LinkSigner(key),
+        forms,
+        live,
+        Recorder(database),
+        evidence_keys,
+        printing=asyncio.Semaphore(settings.ack_annexes_at_once),
+        stamping=asyncio.Semaphore(COPIES_AT_ONCE),
+        pdf_seal=_pdf_seal(settings),
+    )
 
 
 def _pdf_seal(settings: AckSettings) -> PdfSeal | None:

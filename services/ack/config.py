@@ -87,6 +87,12 @@ class AckSettings(ServiceSettings):
     ack_print_processes: Annotated[int, Field(ge=1, le=32)] = Field(
         default=2, description="Processes that set a long annex together; more than the machine's cores do not help."
     )
+    ack_copy_max_bytes: Annotated[int, Field(ge=64 * 1024, le=256 * 1024 * 1024)] = Field(
+        default=20 * 1024 * 1024, description="Largest PDF, in bytes, over which the receive stamp is laid."
+    )
+    ack_copy_timeout: Annotated[float, Field(gt=0, le=120)] = Field(
+        default=20.0, description="Seconds within which such a PDF is read and stamped; one that takes longer is refused."
+    )
     ack_answer_hours: Annotated[tuple[float, float, float, float], NoDecode, BeforeValidator(_split)] = Field(
         default=(16.0, 8.0, 4.0, 2.0),
         description="Working hours within which a letter without a deadline should be answered: for ปกติ, ด่วน, ด่วนมาก and "

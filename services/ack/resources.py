@@ -33,5 +33,7 @@ class Resources:
     evidence_keys: EvidenceKeys
     # A long annex takes a core for seconds: a few at a time leave the other requests theirs.
     printing: asyncio.Semaphore
+    # Each copy that is stamped has a process of its own, with up to a gibibyte.
+    stamping: asyncio.Semaphore
     pdf_seal: PdfSeal | None = None
     now: Callable[[], datetime] = utc_now
