@@ -217,13 +217,15 @@ def verify(
     expect_content_hash: str | None = None,
     checkpoint: Path | None = None,
     tsa_roots: Path | None = None,
+    signature: Path | None = None,
 ) -> int:
-    """Check exported receipts offline: 0 when they are right, 1 when a byte is wrong (which one is told), 2 when unreadable.
+    """Check exported receipts or a signed annex offline: 0 when they are right, 1 when a byte is wrong (which one is told), 2 when unreadable.
 
     Parameters
     ----------
     file
-        What ``/v1/circulars/{id}/evidence`` or ``/v1/recipients/{id}/receipts`` gave, or some of its lines.
+        What ``/v1/circulars/{id}/evidence`` or ``/v1/recipients/{id}/receipts`` gave, or some of its lines; or what
+        ``/v1/circulars/{id}/annex.{form}/signed`` gave, or the annex out of it together with ``--signature``.
     jwks
         The published keys (``/v1/evidence/jwks.json``), saved; without it the keys in the file are taken.
     letter
@@ -234,10 +236,12 @@ def verify(
         What ``/v1/circulars/{id}/checkpoint`` gave: the chain must be the one that it covers.
     tsa_roots
         Root certificates (PEM) of the time-stamping authority: the checkpoint must bear its time-stamp.
+    signature
+        The annex's signature (``annex-….signature.json``): the file must be the annex of which it was made.
     """
     from wian.checking import check_file
 
-    return check_file(file, jwks, letter, expect_content_hash, checkpoint, tsa_roots)
+    return check_file(file, jwks, letter, expect_content_hash, checkpoint, tsa_roots, signature)
 
 
 def _run_until_interrupted(work: Coroutine[Any, Any, int]) -> int:

@@ -271,7 +271,7 @@ def _misshapen(raw: bytes) -> tuple[int, bool]:
         return len(raw) - 1, True
     start = _START
     found: list[list[int]] = []
-    for kind in (b"header", b"receipt"):
+    for kind in (b"header", b"receipt", b"annex"):
         end = [b"}", *_each(b',"jws":"'), *[_BASE64] * _HEADER_LENGTH, *_each(b".."), *[_BASE64] * 86, *_each(b'","kind":"')]
         end += [*_each(kind), *_each(b'","sha256":"'), *[_HEX] * 64, *_each(b'"}')]
         if len(text) < len(start) + len(end):

@@ -1,7 +1,9 @@
 """Gives the filled annex in its forms: PDF for the file, XLSX and CSV for a spreadsheet, JSON for a program."""
 
+import io
 import json
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -66,38 +68,75 @@ class Form(StrEnum):
     JSON = "json"
 
 
+MEDIA_TYPES: Final = {
+    Form.PDF: "application/pdf",
+    Form.XLSX: workbook.MEDIA_TYPE,
+    Form.CSV: "text/csv; charset=utf-8",
+    Form.JSON: "application/json",
+}
+
+
 async def annex_response(resources: Resources, circular: Circular, form: Form) -> Response:
     """The annex of a circular that the caller may see, as a download."""
-    async with resources.database.connection() as connection:
-        counts = await circulars.counts(connection, circular.circular_id)
-    headers = {"Content-Disposition": f'attachment; filename="annex-{circular.circular_id}.{form}"', "Cache-Control": "no-store"}
+    counts = await _counts(resources, circular)
+    headers = {"Content-Disposition": f'attachment; filename="{file_name(circular, form)}"', "Cache-Control": "no-store"}
     match form:
-        case Form.PDF:
-            printed = await _pdf(resources, circular, counts)
-            if isinstance(printed, bytes):
-                return Response(printed, 200, headers, media_type="application/pdf")
-            return StreamingResponse(workbook.pieces(printed), 200, headers, media_type="application/pdf")
-        case Form.XLSX:
-            file = await _xlsx(resources, circular, counts)
-            return StreamingResponse(workbook.pieces(file), 200, headers, media_type=workbook.MEDIA_TYPE)
-        case Form.CSV:
-            return StreamingResponse(_csv(resources, circular), 200, headers, media_type="text/csv; charset=utf-8")
-        case Form.JSON:
-            return StreamingResponse(_json(resources, circular, counts), 200, headers, media_type="application/json")
+        case Form.PDF | Form.XLSX:
+            file = await (_pdf if form is Form.PDF else _xlsx)(resources, circular, counts)
+            return StreamingResponse(workbook.pieces(file), 200, headers, media_type=MEDIA_TYPES[form])
+        case Form.CSV | Form.JSON:
+            lines = _csv(resources, circular) if form is Form.CSV else _json(resources, circular, counts)
+            return StreamingResponse(lines, 200, headers, media_type=MEDIA_TYPES[form])
 
 
-async def _pdf(resources: Resources, circular: Circular, counts: Counts) -> bytes | IO[bytes]:
+async def annex_pieces(resources: Resources, circular: Circular, form: Form) -> AsyncGenerator[bytes]:
+    """The annex's bytes, for those who do more with them than send them."""
+    counts = await _counts(resources, circular)
+    match form:
+        case Form.PDF | Form.XLSX:
+            file = await (_pdf if form is Form.PDF else _xlsx)(resources, circular, counts)
+            for piece in workbook.pieces(file):
+                yield piece
+        case Form.CSV | Form.JSON:
+            lines = _csv(resources, circular) if form is Form.CSV else _json(resources, circular, counts)
+            async with aclosing(lines):
+                async for text in lines:
+                    yield text.encode()
+
+
+def file_name(circular: Circular, form: Form) -> str:
+    """What the annex's file is called."""
+    return f"annex-{circular.circular_id}.{form}"
+
+
+async def _counts(resources: Resources, circular: Circular) -> Counts:
+    async with resources.database.connection() as connection:
+        return await circulars.counts(connection, circular.circular_id)
+
+
+async def _pdf(resources: Resources, circular: Circular, counts: Counts) -> IO[bytes]:
     limit = resources.settings.ack_annex_max_rows
     if circular.recipient_count > limit:
         raise ProblemError(problems.ANNEX_TOO_LONG, f"{circular.recipient_count} recipients; at most {limit} are printed")
     now = resources.now()
     annex = sheet.Annex(circular, matrix_of(circular, counts, now), (), now)
     async with resources.printing:
-        if circular.recipient_count > printing.ROWS_OF_A_PART:
-            batches = _batches(resources, circular.circular_id)
-            return await printing.print_parts(annex, batches, resources.settings.ack_print_processes)
-        rows = [row async for batch in _batches(resources, circular.circular_id) for row in batch]
-        return await sheet.print_annex(replace(annex, recipients=rows))
+        file = await _printed(resources, annex)
+        try:
+            if resources.pdf_seal is not None:
+                await resources.pdf_seal.seal(file)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+
+async def _printed(resources: Resources, annex: sheet.Annex) -> IO[bytes]:
+    batches = _batches(resources, annex.circular.circular_id)
+    if annex.circular.recipient_count > printing.ROWS_OF_A_PART:
+        return await printing.print_parts(annex, batches, resources.settings.ack_print_processes)
+    rows = [row async for batch in batches for row in batch]
+    return io.BytesIO(await sheet.print_annex(replace(annex, recipients=rows)))
 
 
 async def _batches(resources: Resources, circular_id: UUID) -> AsyncGenerator[list[Recipient]]:

@@ -1,5 +1,7 @@
 """Wires the acknowledgment service together."""
 
+import asyncio
+import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -29,6 +31,7 @@ from services.ack.api import (
 from services.ack.config import AckSettings
 from services.ack.consumers import event_handler
 from services.ack.evidence.checkpoints import Checkpointer
+from services.ack.evidence.pdf_seal import PdfSeal
 from services.ack.evidence.sealing import EvidenceKeys, Sealer
 from services.ack.evidence.time_stamping import TimeStampAuthority
 from services.ack.live import LivePages
@@ -64,6 +67,7 @@ PUBLIC_ROUTES: Final = (
     "/t/{link}/live",
     "/t/{link}/tree",
     "/t/{link}/annex.{form}",
+    "/t/{link}/annex.{form}/signed",
     "/assets/{name}",
     # Public keys, and checkpoints that everybody may keep: whoever checks a receipt needs no account.
     "/v1/evidence/jwks.json",
@@ -79,9 +83,14 @@ TREE_KEPT: Final = 2.0
 LARGER: Final = {"/v1/acknowledgments": 16 * 1024 * 1024}
 
 
+# An agency's own copy is read by its route, which bounds it.
+STREAMED: Final = re.compile(r"/v1/recipients/[^/]+/stamped-copy\Z")
+COPIES_AT_ONCE: Final = 2
+
+
 def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     """The application on opened resources."""
-    app = web.create_app("Wian: acknowledgments", verifier=verifier, larger=LARGER)
+    app = web.create_app("Wian: acknowledgments", verifier=verifier, larger=LARGER, streamed=STREAMED)
     app.state.resources = resources
     for module in (
         acknowledgments,
@@ -109,8 +118,31 @@ def resources_of(settings: AckSettings, database: postgres.Database) -> Resource
     forms = FormSigner(key, max_age=settings.ack_form_hours * 3600)
     evidence_keys = EvidenceKeys(settings.ack_key_encryption_key.get_secret_value(), utc_now)
     live = _live_pages(settings, database)
-    trees = Shared(lambda circular_id: _branches(settings, database, circular_id), TREE_KEPT)
-    return Resources(settings, database, LinkSigner(key), forms, live, Recorder(database), evidence_keys, trees)
+    return Resources(
+        settings,
+        database,
+        LinkSigner(key),
+        forms,
+        live,
+        Recorder(database),
+        evidence_keys,
+        Shared(lambda circular_id: _branches(settings, database, circular_id), TREE_KEPT),
+        printing=asyncio.Semaphore(settings.ack_annexes_at_once),
+        stamping=asyncio.Semaphore(COPIES_AT_ONCE),
+        pdf_seal=_pdf_seal(settings),
+    )
+
+
+def _pdf_seal(settings: AckSettings) -> PdfSeal | None:
+    if settings.ack_seal_certificate is None:
+        return None
+    password = settings.ack_seal_key_password
+    secret = None if password is None else password.get_secret_value()
+    return PdfSeal.from_files(settings.ack_seal_certificate, settings.ack_seal_key, secret, _authority(settings))
+
+
+def _authority(settings: AckSettings) -> TimeStampAuthority | None:
+    return None if settings.ack_tsa_url is None else TimeStampAuthority(str(settings.ack_tsa_url), settings.ack_tsa_timeout)
 
 
 async def _branches(settings: AckSettings, database: postgres.Database, circular_id: UUID) -> tuple[list[Branch], bool]:
@@ -165,9 +197,7 @@ async def open_parts(settings: AckSettings) -> AsyncGenerator[Parts]:
             resources.evidence_keys,
             utc_now,
             every=timedelta(minutes=settings.ack_checkpoint_minutes),
-            authority=None
-            if settings.ack_tsa_url is None
-            else TimeStampAuthority(str(settings.ack_tsa_url), settings.ack_tsa_timeout),
+            authority=_authority(settings),
         )
         sweeper = Sweeper(database, utc_now, settings.ack_reminder_poll_interval)
         rescheduler = Rescheduler(database, utc_now, settings.deadline_rules, settings.ack_reminder_poll_interval)

@@ -38,11 +38,20 @@ class AckSettings(ServiceSettings):
     )
     ack_tsa_url: HttpUrl | None = Field(
         default=None,
-        description="Where a time-stamping authority answers (RFC 3161 over HTTP); without it checkpoints bear no time-stamp.",
+        description="Where a time-stamping authority answers (RFC 3161 over HTTP); without it checkpoints and seals bear no time-stamp.",
     )
     ack_tsa_timeout: Annotated[float, Field(gt=0, le=120)] = Field(
         default=20.0, description="Seconds within which the time-stamping authority answers."
     )
+    ack_seal_certificate: str | None = Field(
+        default=None,
+        description="PEM file with the certificate (and its chain) under which annexes in PDF are sealed (PAdES); none: no seal. "
+        "With WIAN_ACK_TSA_URL the seal bears a time-stamp.",
+    )
+    ack_seal_key: str | None = Field(
+        default=None, description="PEM file with that certificate's private key, a secret; none: it is in the certificate's file."
+    )
+    ack_seal_key_password: SecretStr | None = Field(default=None, description="Password of that key.")
     ack_prefetch: Annotated[int, Field(ge=1, le=100)] = Field(
         default=8, description="Most broker messages that one acknowledgment worker has in hand."
     )
@@ -75,8 +84,18 @@ class AckSettings(ServiceSettings):
     ack_annex_max_rows: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=100_000, description="Longest list that is printed as a PDF; longer ones are given as XLSX, CSV or JSON."
     )
+    ack_annexes_at_once: Annotated[int, Field(ge=1, le=16)] = Field(
+        default=2,
+        description="Annexes in PDF or XLSX that one process makes at a time, each with processes of its own; others wait their turn.",
+    )
     ack_print_processes: Annotated[int, Field(ge=1, le=32)] = Field(
         default=2, description="Processes that set a long annex together; more than the machine's cores do not help."
+    )
+    ack_copy_max_bytes: Annotated[int, Field(ge=64 * 1024, le=256 * 1024 * 1024)] = Field(
+        default=20 * 1024 * 1024, description="Largest PDF, in bytes, over which the receive stamp is laid."
+    )
+    ack_copy_timeout: Annotated[float, Field(gt=0, le=120)] = Field(
+        default=20.0, description="Seconds within which such a PDF is read and stamped; one that takes longer is refused."
     )
     ack_answer_hours: Annotated[tuple[float, float, float, float], NoDecode, BeforeValidator(_split)] = Field(
         default=(16.0, 8.0, 4.0, 2.0),
@@ -121,6 +140,8 @@ class AckSettings(ServiceSettings):
     def _fits_together(self) -> Self:
         if len(self.ack_key_encryption_key.get_secret_value()) < KEY_MIN_LENGTH:
             raise ValueError(f"WIAN_ACK_KEY_ENCRYPTION_KEY must have at least {KEY_MIN_LENGTH} characters")
+        if self.ack_seal_certificate is None and (self.ack_seal_key, self.ack_seal_key_password) != (None, None):
+            raise ValueError("WIAN_ACK_SEAL_KEY and WIAN_ACK_SEAL_KEY_PASSWORD need WIAN_ACK_SEAL_CERTIFICATE")
         if len(self.ack_reminders) > MOST_REMINDERS or any(abs(hours) > MOST_HOURS for hours in self.ack_reminders):
             raise ValueError(f"WIAN_ACK_REMINDERS names at most {MOST_REMINDERS} moments, each within {MOST_HOURS} working hours")
         if any(not 0 <= hours <= MOST_HOURS for hours in self.ack_answer_hours):

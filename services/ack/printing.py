@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
 from tempfile import TemporaryFile
 from typing import IO, Final
@@ -30,12 +31,13 @@ async def print_parts(annex: Annex, batches: AsyncIterator[Sequence[Recipient]],
     whole = pypdfium2.PdfDocument.new()
     under_way: deque[asyncio.Future[bytes]] = deque()
     # Spawned: a fork would take the event loop and the database's connections along.
+    typeset = partial(sheet.typeset, tagged=False)  # tags do not outlive the joining
     pool = ProcessPoolExecutor(processes, get_context("spawn"), max_tasks_per_child=PARTS_OF_A_PROCESS)
     try:
         page = 1
         async for rows in _parts(batches):
             data = await asyncio.to_thread(_data, replace(annex, recipients=rows, first_page=page))
-            under_way.append(loop.run_in_executor(pool, sheet.typeset, data, int(annex.printed_at.timestamp())))
+            under_way.append(loop.run_in_executor(pool, typeset, data, int(annex.printed_at.timestamp())))
             page += PAGES_OF_A_PART
             if len(under_way) > processes:
                 await asyncio.to_thread(_append, whole, await under_way.popleft())

@@ -172,6 +172,14 @@ ANNEX_TOO_LONG: Final = Problem(
     "Take the annex as XLSX, CSV or JSON; `detail` names the limit.",
     "ใช้แฟ้ม XLSX, CSV หรือ JSON แทน ดูขีดจำกัดใน detail",
 )
+COPY_NOT_STAMPABLE: Final = Problem(
+    "copy_not_stampable",
+    422,
+    "The stamp cannot be laid over that file",
+    "ประทับตรารับบนแฟ้มนี้ไม่ได้",
+    "Send a PDF without password or protection, printed anew if need be; or take the stamp alone and lay it over the page yourself.",
+    "ส่งแฟ้ม PDF ที่ไม่มีรหัสผ่านหรือการป้องกัน หากจำเป็นให้พิมพ์เป็น PDF ใหม่ หรือใช้ภาพตรารับไปประทับเอง",
+)
 
 CALENDAR_DAY_INVALID: Final = Problem(
     "calendar_day_invalid",
@@ -223,6 +231,7 @@ CATALOGUE: Final = (
     CALENDAR_DAY_INVALID,
     CALENDAR_FULL,
     CALENDAR_DECLARED_ABOVE,
+    COPY_NOT_STAMPABLE,
 )
 
 BY_CODE: Final = {problem.code: problem for problem in CATALOGUE}

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from services.ack.acknowledging import Recorder
 from services.ack.config import AckSettings
+from services.ack.evidence.pdf_seal import PdfSeal
 from services.ack.evidence.sealing import EvidenceKeys
 from services.ack.live import LivePages
 from services.ack.pages.forms import FormSigner
@@ -33,6 +34,9 @@ class Resources:
     recorder: Recorder
     evidence_keys: EvidenceKeys
     trees: Shared[tuple[list[Branch], bool]]
+    # A long annex takes a core for seconds: a few at a time leave the other requests theirs.
+    printing: asyncio.Semaphore
+    # Each copy that is stamped has a process of its own, with up to a gibibyte.
+    stamping: asyncio.Semaphore
+    pdf_seal: PdfSeal | None = None
     now: Callable[[], datetime] = utc_now
-    # A long annex takes a core for seconds: one at a time leaves the other requests theirs.
-    printing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))

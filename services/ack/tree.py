@@ -110,6 +110,7 @@ class Duty:
     state: State
     handed_over_at: datetime | None
     relayed_at: datetime | None
+    due_at: datetime | None = None  # the recipient's own deadline, else the circular's
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +132,9 @@ class Tree:
     complete: bool
 
 
-def relay_state(duty: Duty, deadline: datetime | None, now: datetime) -> RelayState:
+def relay_state(duty: Duty, now: datetime) -> RelayState:
     """A tie with the deadline is in time."""
+    deadline = duty.due_at
     if duty.relayed_at is not None:
         return RelayState.LATE if deadline is not None and duty.relayed_at > deadline else RelayState.RELAYED
     if duty.state in (State.REJECTED, State.RECALLED):
@@ -140,9 +142,7 @@ def relay_state(duty: Duty, deadline: datetime | None, now: datetime) -> RelaySt
     return RelayState.OVERDUE if deadline is not None and now > deadline else RelayState.WAITING
 
 
-def tree_of(
-    branches: Sequence[Branch], duties: Iterable[Duty], deadline: datetime | None, now: datetime, *, complete: bool
-) -> Tree:
+def tree_of(branches: Sequence[Branch], duties: Iterable[Duty], now: datetime, *, complete: bool) -> Tree:
     """The branches rolled up by level, and below each of these duties."""
     below: defaultdict[UUID, list[Branch]] = defaultdict(list)
     for branch in branches:
@@ -151,7 +151,7 @@ def tree_of(
     relays = tuple(
         Relay(
             duty,
-            relay_state(duty, deadline, now),
+            relay_state(duty, now),
             _seconds(duty.handed_over_at, duty.relayed_at),
             levels_of(below.get(duty.recipient_id, ()), now),
         )

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from services.ack import wording
@@ -75,12 +74,12 @@ class TreeSheet:
     complete: bool
 
 
-def tree_sheet_of(tree: Tree, deadline: datetime | None) -> TreeSheet:
-    """The tree in words; `deadline` is that of its first circular."""
+def tree_sheet_of(tree: Tree) -> TreeSheet:
+    """The tree in words."""
     levels = tuple(_level(level) for level in tree.levels)
     shown = {part.key: part for level in levels for part in level.parts}
     legend = tuple(shown[key] for key in PART_WORDS if key in shown)
-    return TreeSheet(levels, tuple(_relay(relay, deadline) for relay in tree.relays), legend, tree.complete)
+    return TreeSheet(levels, tuple(_relay(relay) for relay in tree.relays), legend, tree.complete)
 
 
 def parts_of(level: Level) -> tuple[Part, ...]:
@@ -139,15 +138,15 @@ def _level(level: Level) -> LevelLine:
     )
 
 
-def _relay(relay: Relay, deadline: datetime | None) -> RelayLine:
+def _relay(relay: Relay) -> RelayLine:
     duty = relay.duty
     when, hop = "", ""
     if duty.relayed_at is not None:
         when = wording.moment(duty.relayed_at)
         if relay.hop_seconds is not None:
             hop = f"ใช้เวลา {span(relay.hop_seconds)}"
-    elif relay.state is not RelayState.RELEASED and deadline is not None:
-        when = f"ภายใน {wording.moment(deadline)}"
+    elif relay.state is not RelayState.RELEASED and duty.due_at is not None:
+        when = f"ภายใน {wording.moment(duty.due_at)}"
     return RelayLine(
         position=to_thai(duty.position),
         title=duty.title,

@@ -119,7 +119,8 @@ async def test_relays_are_paged_and_a_tree_that_is_too_large_says_so(ack: OpenAc
 async def test_the_page_of_the_tree_shows_figures_and_duties_and_no_letter_below(ack: OpenAck) -> None:
     ministry, province, district = await three_levels(ack)
     ack.clock.now = NOW + timedelta(minutes=1)
-    answer = await ack.http.get(f"/t/{ack.tracking(ministry)}/tree")
+    link = ack.tracking(ministry)
+    answer = await ack.http.get(f"/t/{link}/tree")
     page = answer.text
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
     assert page.count('<svg class="level-bar"') == 3, "a bar for each level"
@@ -128,10 +129,9 @@ async def test_the_page_of_the_tree_shows_figures_and_duties_and_no_letter_below
     assert "พ้นกำหนดตอบรับ ๒" in page, "by the province's own deadline"
     hidden = (*SECRETS, *(str(sent.circular_id) for sent in (province, district)))
     assert not [word for word in hidden if word in page]
-    tracking = (await ack.http.get(f"/t/{ack.tracking(ministry)}")).text
-    assert f'href="/t/{ack.tracking(ministry)}/tree"' in tracking
-    for link in ("forged", ack.link(ministry.recipients[0])):
-        assert (await ack.http.get(f"/t/{link}/tree")).status_code == 404
+    assert f'href="/t/{link}/tree"' in (await ack.http.get(f"/t/{link}")).text
+    for wrong in ("forged", ack.link(ministry.recipients[0])):
+        assert (await ack.http.get(f"/t/{wrong}/tree")).status_code == 404
 
 
 async def test_a_tree_is_read_by_index_among_many(ack: OpenAck) -> None:

@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from services.ack.api.bodies import RotatedKeyOut
 from services.ack.api.dependencies import Ack, CircularReader, RecipientReader, sent_by
 from services.ack.evidence.form import HEADER_FORMAT, Sealed, Signer, b64, moment
+from services.ack.evidence.publishing import published_keys
 from services.ack.resources import Resources
 from services.ack.store import checkpoints, circulars, evidence, recipients
 from services.ack.store.checkpoints import Covered
@@ -18,7 +19,7 @@ from services.ack.store.evidence import Chain
 from shared import problems as common
 from shared.access import Principal, Scope, needs
 from shared.canonical import canonical_json
-from shared.postgres import Connection, Database
+from shared.postgres import Database
 from shared.problems import ProblemError
 
 router = APIRouter(prefix="/v1", tags=["evidence"])
@@ -31,7 +32,7 @@ MEDIA_TYPE = "application/x-ndjson"
 async def read_keys(ack: Ack) -> dict[str, Any]:
     """The JWK set (RFC 7517) of all keys that ever signed a receipt, each with the time in which it did."""
     async with ack.database.connection() as connection:
-        return {"keys": await _published(connection)}
+        return {"keys": await published_keys(connection)}
 
 
 @router.post("/evidence/keys", summary="Let a new key sign receipts", status_code=201)
@@ -85,7 +86,7 @@ async def read_receipts(recipient_id: UUID, caller: RecipientReader, ack: Ack) -
         found = await evidence.of_recipient(connection, recipient_id)
         signer = await ack.evidence_keys.signer(connection)
         about = {"scope": "recipient", "recipient_id": str(recipient_id), "receipts": len(found), "head_sha256": None}
-        header = _header(ack, signer, circular, about, await _published(connection))
+        header = _header(ack, signer, circular, about, await published_keys(connection))
     return StreamingResponse(_lines(header, found), media_type=MEDIA_TYPE)
 
 
@@ -100,7 +101,7 @@ async def read_evidence(circular_id: UUID, caller: CircularReader, ack: Ack) -> 
         chain = await evidence.head(connection, circular_id)
         signer = await ack.evidence_keys.signer(connection)
         about = {"scope": "circular", "recipient_id": None, "receipts": chain.sequence, "head_sha256": chain.head_sha256}
-        header = _header(ack, signer, circular, about, await _published(connection))
+        header = _header(ack, signer, circular, about, await published_keys(connection))
     return StreamingResponse(_chain_lines(ack.database, header, chain), media_type=MEDIA_TYPE)
 
 
@@ -117,17 +118,6 @@ def _header(ack: Resources, signer: Signer, circular: Circular, about: dict[str,
             **about,
         }
     )
-
-
-async def _published(connection: Connection) -> list[dict[str, Any]]:
-    return [
-        {
-            **key.jwk,
-            "created_at": moment(key.created_at),
-            "retired_at": None if key.retired_at is None else moment(key.retired_at),
-        }
-        for key in await evidence.keys(connection)
-    ]
 
 
 def _proof(covered: Covered | None) -> StreamingResponse:

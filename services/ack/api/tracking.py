@@ -16,6 +16,7 @@ from services.ack.api.dependencies import Ack, read_link
 from services.ack.api.pages import trouble
 from services.ack.pages import render
 from services.ack.resources import Resources
+from services.ack.signed_annex import signed_response
 from services.ack.store import circulars
 from services.ack.store import tree as tree_store
 from services.ack.store.circulars import Circular
@@ -106,12 +107,12 @@ async def show_tree(link: Link, ack: Ack, after: After = 0) -> Response:
     branches, complete = await ack.trees.get(circular.circular_id)
     async with ack.database.connection() as connection:
         duties = await tree_store.duties(connection, circular.circular_id, after=after, limit=size + 1)
-    tree = tree_of(branches, duties[:size], circular.deadline, ack.now(), complete=complete)
+    tree = tree_of(branches, duties[:size], ack.now(), complete=complete)
     values = {
         "link": link,
         "circular": circular,
         "letter": circular.letter,
-        "sheet": tree_sheet_of(tree, circular.deadline),
+        "sheet": tree_sheet_of(tree),
         "after": after,
         "following": duties[size - 1].position if len(duties) > size else None,
         "now": ack.now(),
@@ -123,6 +124,12 @@ async def show_tree(link: Link, ack: Ack, after: After = 0) -> Response:
 async def read_annex_with_link(link: Link, form: Form, ack: Ack) -> Response:
     """The same as with a token."""
     return await annex_response(ack, await _circular(ack, read_link(ack, Purpose.TRACK, link)), form)
+
+
+@router.get("/t/{link}/annex.{form}/signed", summary="Take the signed annex with the tracking link", response_class=Response)
+async def read_signed_annex_with_link(link: Link, form: Form, ack: Ack) -> Response:
+    """The same as with a token."""
+    return await signed_response(ack, await _circular(ack, read_link(ack, Purpose.TRACK, link)), form)
 
 
 async def _circular(ack: Resources, circular_id: UUID) -> Circular:

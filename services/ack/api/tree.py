@@ -67,7 +67,7 @@ class RelayingRecipientOut(BaseModel):
     agency_id: UUID
     agency_name_th: str | None
     target: TargetOut | None
-    due_at: datetime | None = Field(description="The circular's deadline.")
+    due_at: datetime | None = Field(description="The recipient's own deadline where it has one, else the circular's.")
     state: RelayState = Field(
         description="`waiting`, `overdue`, `relayed`, `late` (passed on after the deadline), or `released`: "
         "rejected or recalled before."
@@ -79,7 +79,7 @@ class RelayingRecipientOut(BaseModel):
     levels: list[LevelOut]
 
     @classmethod
-    def of(cls, relay: Relay, deadline: datetime | None) -> Self:
+    def of(cls, relay: Relay) -> Self:
         """The relay as the API shows it."""
         duty = relay.duty
         return cls(
@@ -89,7 +89,7 @@ class RelayingRecipientOut(BaseModel):
             agency_id=duty.agency_id,
             agency_name_th=duty.agency_name_th,
             target=None if duty.target is None else TargetOut.model_validate(duty.target),
-            due_at=deadline,
+            due_at=duty.due_at,
             state=relay.state,
             recipient_state=duty.state,
             handed_over_at=duty.handed_over_at,
@@ -137,12 +137,12 @@ async def read_tree(
     following = str(duties[limit - 1].position) if len(duties) > limit else None
     if following is not None:
         link_next(request, response, following)
-    tree = tree_of(branches, duties[:limit], circular.deadline, ack.now(), complete=complete)
+    tree = tree_of(branches, duties[:limit], ack.now(), complete=complete)
     return TreeOut(
         circular_id=circular_id,
         deadline=circular.deadline,
         complete=tree.complete,
         levels=_levels(tree.levels),
-        relays=[RelayingRecipientOut.of(relay, circular.deadline) for relay in tree.relays],
+        relays=[RelayingRecipientOut.of(relay) for relay in tree.relays],
         next=following,
     )

@@ -18,6 +18,7 @@ from shared.canonical import canonical_json
 FORMAT: Final = "wian-receipt/1"
 HEADER_FORMAT: Final = "wian-evidence/1"
 CHECKPOINT_FORMAT: Final = "wian-checkpoint/1"
+ANNEX_FORMAT: Final = "wian-annex/1"
 
 # Events of ETSI EN 319 522-1. What the standard has no event for (a correction, a doubt) has None.
 CONSIGNED: Final = "D.1"
@@ -34,7 +35,7 @@ ETSI_EVENTS: Final[Mapping[str, str]] = {
 # is canonical JSON itself.
 LINE: Final = re.compile(
     rb'\{"body":(?P<body>\{.*\}),"jws":"(?P<header>[A-Za-z0-9_-]+)\.\.(?P<signature>[A-Za-z0-9_-]{86})",'
-    rb'"kind":"(?P<kind>header|receipt|checkpoint)","sha256":"(?P<sha256>[0-9a-f]{64})"\}'
+    rb'"kind":"(?P<kind>header|receipt|checkpoint|annex)","sha256":"(?P<sha256>[0-9a-f]{64})"\}'
 )
 
 

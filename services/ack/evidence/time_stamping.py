@@ -25,20 +25,9 @@ class TimeStampAuthority:
         Who signed it is for those to check who rely on it, against roots that they trust; here only that it answers this question.
         """
         request = TimestampRequestBuilder().data(body).hash_algorithm(HashAlgorithm.SHA256).build()
-        headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
-        answer = bytearray()
-        async with (
-            httpx.AsyncClient(timeout=self._timeout) as http,
-            http.stream("POST", self._url, content=request.as_bytes(), headers=headers) as response,
-        ):
-            if response.status_code != 200:
-                raise TimeStampRefused(f"the authority answered {response.status_code}")
-            async for piece in response.aiter_bytes():
-                answer += piece
-                if len(answer) > ANSWER_LIMIT:
-                    raise TimeStampRefused(f"the answer is longer than {ANSWER_LIMIT} bytes")
+        answer = await self.ask(request.as_bytes())
         try:
-            stamped = decode_timestamp_response(bytes(answer))
+            stamped = decode_timestamp_response(answer)
             status = PKIStatus(stamped.status)
         except ValueError as error:
             raise TimeStampRefused(f"the answer is no time-stamp: {error}") from error
@@ -46,4 +35,20 @@ class TimeStampAuthority:
             raise TimeStampRefused(f"{status.name.lower()}: {', '.join(stamped.status_string)}")
         if stamped.tst_info.message_imprint.message != request.message_imprint.message or stamped.tst_info.nonce != request.nonce:
             raise TimeStampRefused("the time-stamp is of something else")
+        return answer
+
+    async def ask(self, request: bytes) -> bytes:
+        """What the authority answers to a TimeStampReq, unread. Raises TimeStampRefused, httpx.HTTPError."""
+        headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
+        answer = bytearray()
+        async with (
+            httpx.AsyncClient(timeout=self._timeout) as http,
+            http.stream("POST", self._url, content=request, headers=headers) as response,
+        ):
+            if response.status_code != 200:
+                raise TimeStampRefused(f"the authority answered {response.status_code}")
+            async for piece in response.aiter_bytes():
+                answer += piece
+                if len(answer) > ANSWER_LIMIT:
+                    raise TimeStampRefused(f"the answer is longer than {ANSWER_LIMIT} bytes")
         return bytes(answer)

@@ -46,9 +46,10 @@ WHERE t.level = 1 OR (t.level <= $2 AND t.place <= $3 AND t.so_far <= $4::bigint
 
 DUTIES: Final = """
 SELECT r.recipient_id, r.position, r.agency_id, a.name_th AS agency_name_th, r.title, r.relay_target, b.name_th AS below_name_th,
-    r.state, r.handed_over_at,
+    r.state, r.handed_over_at, coalesce(r.due_at, f.deadline) AS due_at,
     (SELECT min(c.dispatched_at) FROM circulars c WHERE c.relay_of_recipient_id = r.recipient_id) AS relayed_at
-FROM recipients r LEFT JOIN agencies a ON a.agency_id = r.agency_id LEFT JOIN agencies b ON b.code = r.relay_target ->> 'below'
+FROM recipients r JOIN circulars f ON f.circular_id = r.circular_id
+LEFT JOIN agencies a ON a.agency_id = r.agency_id LEFT JOIN agencies b ON b.code = r.relay_target ->> 'below'
 WHERE r.circular_id = $1 AND r.relay_duty AND r.position > $2 ORDER BY r.position LIMIT $3
 """
 
