@@ -194,7 +194,8 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
 
     webhooks = resources.webhooks
     notifier_pace = NotifierPace(
-        concurrency=settings.dispatch_notice_concurrency,
+        quick=settings.dispatch_notice_concurrency,
+        slow=settings.dispatch_notice_slow_concurrency,
         lease=timedelta(seconds=settings.dispatch_lease),
         schedule=settings.dispatch_notice_schedule,
         limits=pace.limits,

@@ -130,7 +130,11 @@ class DispatchSettings(ServiceSettings):
         description="Seconds from a hand-over until the sender may have the letter sent again to whoever does not answer.",
     )
     dispatch_notice_concurrency: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=32, description="Most agencies that one worker sends events of their subscriptions to at a time."
+        default=32, description="Most requests with events of subscriptions that one worker has just begun."
+    )
+    dispatch_notice_slow_concurrency: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default=500,
+        description="Those that take longer than a quarter of a second make room for others; so many of them are waited for beside.",
     )
     dispatch_notice_schedule: Seconds = Field(
         default=(5, 30, 120, 600, 1800, 3600),

@@ -6,6 +6,7 @@ not make its letters wait.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from pydantic import BaseModel
 from services.dispatch import flow
 from services.dispatch.delivery.jobs import CircularContent, Endpoint
 from services.dispatch.delivery.send import dice, outcome_name
+from services.dispatch.delivery.slots import SLOW_AFTER
 from services.dispatch.feed import event_id
 from services.dispatch.flow import Limits
 from services.dispatch.outcomes import Outcome, RetryLater
@@ -48,9 +50,12 @@ Show = Callable[[Told, CircularContent | None, Mapping[UUID, FeedRecipient], str
 
 @dataclass(frozen=True, slots=True)
 class NotifierPace:
-    """How much at a time, how long one batch is held, and the seconds before each retry."""
+    """How much at a time (requests that have just begun, and beside them those that take long), how long one batch is held, and
+    the seconds before each retry.
+    """
 
-    concurrency: int
+    quick: int
+    slow: int
     lease: timedelta
     schedule: tuple[float, ...]
     limits: Limits
@@ -66,6 +71,12 @@ class Parcel:
     endpoint: Endpoint
     event: EndpointEvent
     events: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    lease_token: UUID
+    begun: float
 
 
 class Notifier:
@@ -87,7 +98,7 @@ class Notifier:
         self._show = show
         self._pace = pace
         self._public_url = public_url
-        self._in_hand: dict[asyncio.Task[None], UUID] = {}
+        self._in_hand: dict[asyncio.Task[None], _Held] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         try:
@@ -109,14 +120,23 @@ class Notifier:
         return begun
 
     async def _begin(self) -> int:
-        if len(self._in_hand) >= self._pace.concurrency:
-            await asyncio.wait(self._in_hand, return_when=asyncio.FIRST_COMPLETED)
-        parcels = await self._claim(self._pace.concurrency - len(self._in_hand))
+        room = self._room()
+        if room <= 0:
+            # Until one has ended, or has taken so long that it is out of the way of the others.
+            await asyncio.wait(self._in_hand, return_when=asyncio.FIRST_COMPLETED, timeout=SLOW_AFTER)
+            return 0
+        parcels = await self._claim(room)
         for parcel in parcels:
             task = asyncio.create_task(self._deliver(parcel))
-            self._in_hand[task] = parcel.lease_token
+            self._in_hand[task] = _Held(parcel.lease_token, time.monotonic())
             task.add_done_callback(self._ended)
         return len(parcels)
+
+    def _room(self) -> int:
+        """How many more may begin: subscribers that do not answer hold up no others until they fill a room of their own."""
+        since = time.monotonic() - SLOW_AFTER
+        quick = sum(held.begun > since for held in self._in_hand.values())
+        return min(self._pace.quick - quick, self._pace.quick + self._pace.slow - len(self._in_hand))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._in_hand.pop(task, None)
@@ -211,7 +231,7 @@ class Notifier:
         return True
 
     async def _abandon(self) -> None:
-        tokens = list(self._in_hand.values())
+        tokens = [held.lease_token for held in self._in_hand.values()]
         if not tokens:
             return
         for task in list(self._in_hand):

@@ -298,7 +298,11 @@ async def test_a_letter_that_was_sent_on_has_one_recipient_more_in_whatever_orde
 async def test_whom_to_call_stands_beside_those_who_have_not_answered_and_nowhere_else(ack: OpenAck) -> None:
     sent = circular(2)
     silent, answering = sent.recipients
-    contact: dict[str, Any] = {"contact_unit": "งานสารบรรณ <b>", "telephone": "=๐ ๓๔๔๑ ๑๒๕๑ ต่อ ๑๒", "email": "saraban@smk.example"}
+    contact: dict[str, Any] = {
+        "contact_unit": "งานสารบรรณ <b>",
+        "telephone": "=๐ ๓๔๔๑ ๑๒๕๑ ต่อ ๑๒",
+        "email": "saraban@smk.example",
+    }
     await ack.apply(*sent.chunks(), agency_of(silent, **contact), agency_of(answering, **contact))
     shown = {"unit": contact["contact_unit"], "telephone": contact["telephone"], "email": contact["email"]}
     assert [row["contact"] for row in await ack.rows(sent)] == [shown, shown]

@@ -261,6 +261,32 @@ async def test_notices_that_fail_hold_back_no_letter(dispatch: Bench, endpoint: 
     assert [row["state"] for row in await dispatch.deliveries() if row["agency_id"] == agency] == ["handed_over"]
 
 
+async def test_subscribers_that_do_not_answer_hold_up_no_other(
+    settings_environment: dict[str, str], token_issuer: TokenIssuer
+) -> None:
+    limits = {"dispatch_notice_concurrency": "2", "dispatch_notice_slow_concurrency": "2"}
+    async with bench(settings_environment, token_issuer, **limits) as dispatch, receiver() as endpoint:
+        gate, stop = asyncio.Event(), asyncio.Event()
+        for n in range(2):
+            endpoint.script(f"/hanging/{n}", *[Answer(gate=gate)] * 10)
+        senders = [await dispatch.agency(url=endpoint.url + path) for path in ("/hanging/0", "/hanging/1", "/quick")]
+        for sender in senders[:2]:
+            await _subscribe(dispatch, sender)
+            await _circular(dispatch, sender, 1)
+        running = asyncio.create_task(dispatch.engine.notifier.run(stop))
+
+        async def paths() -> set[str]:
+            return {request.path for request in endpoint.received}
+
+        await eventually(paths, lambda found: found == {"/hanging/0", "/hanging/1"})
+        await _subscribe(dispatch, senders[2])
+        await _circular(dispatch, senders[2], 1)
+        await eventually(paths, lambda found: "/quick" in found)
+        stop.set()
+        gate.set()
+        await running
+
+
 async def test_anothers_subscription_is_not_there_and_scopes_are_those_of_reading(dispatch: Bench, endpoint: Receiver) -> None:
     one, other = await dispatch.agency(url=f"{endpoint.url}/one"), await dispatch.agency(url=f"{endpoint.url}/other")
     await _subscribe(dispatch, one)
