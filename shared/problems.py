@@ -158,8 +158,8 @@ CURSOR_INVALID: Final = Problem(
     422,
     "That cursor is not one of ours",
     "ตัวชี้ตำแหน่งรายการไม่ถูกต้อง",
-    "Begin again without `cursor`, and follow `next` as it is given.",
-    "เริ่มอ่านรายการใหม่โดยไม่ระบุ cursor",
+    "Begin again without `after`, and follow `next` as it is given.",
+    "เริ่มอ่านรายการใหม่โดยไม่ระบุ after",
 )
 
 CATALOGUE: Final = (

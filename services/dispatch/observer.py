@@ -8,7 +8,7 @@ import structlog
 from opentelemetry import metrics
 
 from services.dispatch.scheduler import LANES
-from services.dispatch.store import circuits, dead_letters, feed
+from services.dispatch.store import circuits, dead_letters, feed, subscriptions
 from shared import postgres
 from shared.postgres import Connection, Database
 from shared.runtime import pause
@@ -58,6 +58,10 @@ _agencies_parked = _meter.create_gauge(
 )
 _feed_age = _meter.create_gauge(
     "wian.dispatch.feed.age", unit="s", description="How long the oldest event that no agency can read yet has waited."
+)
+
+_notices_lag = _meter.create_gauge(
+    "wian.dispatch.notices.lag", unit="s", description="How long the oldest event that a subscriber has not taken has waited."
 )
 
 _dead_letters = _meter.create_gauge(
@@ -114,6 +118,7 @@ class Observer:
             _open_circuits.set(await connection.fetchval(COUNT_OPEN_CIRCUITS))
             _agencies_parked.set(await connection.fetchval(COUNT_AGENCIES_PARKED))
             _feed_age.set(await feed.age_of_pending(connection))
+            _notices_lag.set(await subscriptions.lag(connection))
             _dead_letters.set(await dead_letters.count_kept(connection))
             unwatched = await circuits.watch_forgotten(connection)
         _forgotten.set(forgotten)

@@ -80,6 +80,10 @@ _REASONS: Final[dict[str, Remedy]] = {
     "connection_failed": _UNREACHABLE,
     "certificate_invalid": _CERTIFICATE,
     "tls_failed": Remedy("Let the server speak TLS 1.2 or later at this port.", "ให้เครื่องรองรับ TLS 1.2 ขึ้นไปที่พอร์ตนี้"),
+    "lookup_timeout": Remedy(
+        "The name's DNS servers do not answer in time: see that they run and can be reached from everywhere.",
+        "เซิร์ฟเวอร์ DNS ของชื่อนี้ไม่ตอบภายในเวลา ให้ตรวจว่าทำงานอยู่และเข้าถึงได้จากทุกที่",
+    ),
     "lookup_failed": Remedy("The name is not in the DNS: correct the entry, or the address.", "ไม่พบชื่อนี้ใน DNS ให้แก้ไขรายการหรือที่อยู่"),
     "answer_malformed": Remedy("Let the server answer in HTTP/1.1.", "ให้เครื่องตอบตามมาตรฐาน HTTP/1.1"),
     "address_refused": _ADDRESS,

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from services.dispatch.feed import EventType
-from services.dispatch.sequencer import Sequencer
+from services.dispatch.sequencer import FeedPruner, Sequencer
+from services.dispatch.store import subscriptions
 from shared.access import Scope
 from shared.contracts.events import CircularDispatched
 from tests.support.dispatch import Bench, bench, circular_dispatched, gathered, recipient_registered
@@ -285,6 +286,30 @@ async def test_subscribers_that_do_not_answer_hold_up_no_other(
         stop.set()
         gate.set()
         await running
+
+
+async def test_what_is_forgotten_untold_is_owned_up_to(dispatch: Bench, endpoint: Receiver) -> None:
+    sender = await dispatch.agency(url=f"{endpoint.url}/hook")
+    await _subscribe(dispatch, sender, types=["wian.recipient.registered.v1"])
+    await _circular(dispatch, sender)
+    await _drain(dispatch)
+    await _circular(dispatch, sender, 2)
+    async with dispatch.database.connection() as connection:
+        assert await subscriptions.lag(connection) > 0
+    assert (await _health(dispatch, sender))["lost_events"] == 0
+    await _execute(dispatch, "UPDATE feed_events SET recorded_at = now() - interval '91 days'")
+    while await FeedPruner(dispatch.database).run_once():
+        pass
+    health = await _health(dispatch, sender)
+    assert (health["waiting"], health["lost_events"]) == (0, 2), "of the type that it wants, and not what it had taken"
+    lost_until = datetime.fromisoformat(health["lost_until"])
+    assert timedelta(days=90) < datetime.now(UTC) - lost_until < timedelta(days=92)
+    assert (await _subscribe(dispatch, sender))["lost_events"] == 0, "whoever sets it again has seen it"
+    await _circular(dispatch, sender, 1)
+    await _drain(dispatch)
+    assert endpoint.received[-1].verified(dispatch.secrets[sender])["type"] == "wian.recipient.registered.v1"
+    async with dispatch.database.connection() as connection:
+        assert await subscriptions.lag(connection) == 0
 
 
 async def test_anothers_subscription_is_not_there_and_scopes_are_those_of_reading(dispatch: Bench, endpoint: Receiver) -> None:

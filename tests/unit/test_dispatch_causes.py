@@ -9,6 +9,7 @@ from services.dispatch import reasons
 from services.dispatch.causes import ANY, CATALOGUE, UNKNOWN, Blame, cause_of, symptoms_of
 from services.dispatch.outcomes import Gone, Refused, RetryLater
 from services.dispatch.paper import PaperFailure
+from services.dispatch.remedies import remedy_for
 from services.dispatch.transport import Answer, outcome_of
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "repair.md"
@@ -67,3 +68,14 @@ def test_the_page_on_repair_lists_the_causes_as_they_are() -> None:
     causes = page.partition("## Causes")[2].partition("\n## ")[0]
     written = [line for line in causes.splitlines() if line.startswith("| `")]
     assert written == rows
+
+
+def test_an_agency_is_told_to_mend_what_is_blamed_on_it_and_nothing_else() -> None:
+    theirs: set[Blame] = {Blame.RECIPIENT, Blame.NETWORK}
+    for reason in sorted(every_symptom()):
+        cause = cause_of(reason)
+        if cause.blame not in {*theirs, Blame.PLATFORM} or reason.startswith(("mail", "paper", "dead", "recipient")):
+            continue
+        told = remedy_for(reason, None)
+        assert told.en.startswith("The fault is ours") == (cause.blame is Blame.PLATFORM), (reason, cause.code)
+        assert not told.en.startswith("Look at `reason`"), f"{reason} is known, so what to do is too"

@@ -85,6 +85,11 @@ class SubscriptionOut(BaseModel):
     cursor: str = Field(description="Everything up to here was taken; good as `after` of `GET /v1/events`.")
     waiting: int = Field(description=f"Events that wait to be sent; counted to {MOST_COUNTED}.")
     lag_seconds: float = Field(description="For how long the first of them has waited; 0 when there is none.")
+    lost_events: int = Field(
+        description="Events that were forgotten after 90 days without having been taken; set the subscription again when you have "
+        "seen to it (`GET /v1/circulars/{id}` and `GET /v1/inbox` tell how the letters stand)."
+    )
+    lost_until: datetime | None = Field(description="When the last of those was recorded.")
     failures: int = Field(description="Requests in a row that were not taken.")
     next_attempt_at: datetime | None = Field(description="Not before then; null: as soon as there is something.")
     last_delivered_at: datetime | None
@@ -152,6 +157,8 @@ def _show(found: Subscription, types: list[EventType], waiting: Waiting, endpoin
         cursor=write_cursor(str(found.position)),
         waiting=min(waiting.events, MOST_COUNTED),
         lag_seconds=waiting.seconds,
+        lost_events=found.lost_events,
+        lost_until=found.lost_until,
         failures=found.failures,
         next_attempt_at=found.next_attempt_at,
         last_delivered_at=found.delivered_at,

@@ -12,7 +12,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.dispatch.delivery.decide import HandedOver, Recalled, Transition, Undeliverable
-from services.dispatch.feed import OF_KIND, TO_RECIPIENTS, EventType
+from services.dispatch.feed import CATALOGUE, OF_KIND, TO_RECIPIENTS, EventType
+from shared.access import Scope
 from shared.contracts.events import (
     Channel,
     CircularDispatched,
@@ -102,7 +103,16 @@ WITH oldest AS (
 ), gone AS (
     DELETE FROM feed_events USING oldest
     WHERE feed_events.position = oldest.position AND oldest.recorded_at < now() - $2::interval
-    RETURNING feed_events.position
+    RETURNING feed_events.position, feed_events.agency_id, feed_events.kind, feed_events.recorded_at
+), lost AS (
+    SELECT g.agency_id, count(*) AS events, max(g.recorded_at) AS until
+    FROM gone g JOIN unnest($4::text[], $5::text[], $6::text[]) AS named (kind, type, about) ON named.kind = g.kind
+    JOIN subscriptions s ON s.agency_id = g.agency_id AND s.position < g.position
+    WHERE (s.types IS NULL OR named.type = ANY(s.types)) AND s.about IN ('both', named.about)
+    GROUP BY g.agency_id
+), noted AS (
+    UPDATE subscriptions SET lost_events = subscriptions.lost_events + lost.events, lost_until = lost.until
+    FROM lost WHERE subscriptions.agency_id = lost.agency_id
 ), moved AS (
     UPDATE feed_ends SET pruned_position = (SELECT max(position) FROM gone) WHERE EXISTS (SELECT FROM gone)
 )
@@ -294,9 +304,15 @@ async def recipients(connection: Connection, recipient_ids: Sequence[UUID]) -> d
 
 
 async def prune(connection: Connection, older_than: timedelta, most: int) -> int:
-    """Forget up to `most` of the oldest events; returns how many. Cursors that stand among them are expired from here on."""
+    """Forget up to `most` of the oldest events; returns how many. Cursors that stand among them are expired from here on.
+
+    What a subscriber wanted and could not be told is noted with its subscription.
+    """
     begin = await connection.fetchval(LOCK_BEGINNING)
-    return await connection.fetchval(PRUNE, begin, older_than, most)
+    kinds = [entry.type.kind for entry in CATALOGUE]
+    types = [entry.type.value for entry in CATALOGUE]
+    about = ["sent" if entry.scope is Scope.CIRCULARS_READ else "received" for entry in CATALOGUE]
+    return await connection.fetchval(PRUNE, begin, older_than, most, kinds, types, about)
 
 
 async def prune_early(connection: Connection, older_than: timedelta) -> None:

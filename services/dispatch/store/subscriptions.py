@@ -17,7 +17,7 @@ from services.dispatch.subscriptions import About
 from shared.postgres import Connection, Row
 
 COLUMNS: Final = """agency_id, about, types, batch_size, position, switched_off_at, next_attempt_at, failures, failed_at,
-    failure_reason, failure_status, failure_answer, delivered_at, created_at, updated_at"""
+    failure_reason, failure_status, failure_answer, delivered_at, lost_events, lost_until, created_at, updated_at"""
 
 # A subscription that begins while positions are given would not be told of them: it waits for that, and the next turn sees it.
 LOCK_ENDS: Final = "SELECT last_position, pruned_position FROM feed_ends FOR UPDATE"
@@ -29,7 +29,8 @@ INSERT INTO subscriptions AS s (agency_id, about, types, batch_size, position, t
 VALUES ($1, $2, $3, $4, coalesce($5::bigint, $6::bigint), $6::bigint + 1)
 ON CONFLICT (agency_id) DO UPDATE SET about = EXCLUDED.about, types = EXCLUDED.types, batch_size = EXCLUDED.batch_size,
     position = coalesce($5::bigint, s.position), told_position = EXCLUDED.told_position, batch_position = NULL,
-    switched_off_at = NULL, next_attempt_at = NULL, lease_token = NULL, leased_until = NULL, failures = 0, updated_at = now()
+    switched_off_at = NULL, next_attempt_at = NULL, lease_token = NULL, leased_until = NULL, failures = 0,
+    lost_events = 0, lost_until = NULL, updated_at = now()
 RETURNING """
     + COLUMNS
 )
@@ -87,6 +88,16 @@ RELEASE: Final = """
 UPDATE subscriptions SET lease_token = NULL, leased_until = NULL WHERE lease_token = ANY($1::uuid[])
 """
 
+# Of each subscription that is behind, the first event that waits.
+LAG: Final = """
+SELECT greatest(0, coalesce(extract(epoch FROM clock_timestamp() - min(first.recorded_at)), 0))::double precision
+FROM subscriptions s CROSS JOIN LATERAL unnest($1::text[]) AS wanted (kind) CROSS JOIN LATERAL (
+    SELECT f.recorded_at FROM feed_events f WHERE f.agency_id = s.agency_id AND f.kind = wanted.kind AND f.position > s.position
+    ORDER BY f.position LIMIT 1
+) first
+WHERE s.told_position > s.position AND s.switched_off_at IS NULL
+"""
+
 # Each kind is an index scan of its own that ends after $4 events.
 WAITING: Final = """
 SELECT count(*) AS events,
@@ -123,6 +134,8 @@ class Subscription:
     failure_status: int | None
     failure_answer: str | None
     delivered_at: datetime | None
+    lost_events: int
+    lost_until: datetime | None
     created_at: datetime
     updated_at: datetime
 
@@ -262,3 +275,8 @@ async def waiting(connection: Connection, agency_id: UUID, events: Sequence[Even
     if row is None:
         raise RuntimeError("an aggregate returns its row")
     return Waiting(**dict(row))
+
+
+async def lag(connection: Connection) -> float:
+    """For how many seconds the event has waited that waits for longest; 0 when there is none. What a subscriber left out counts too."""
+    return await connection.fetchval(LAG, [event.kind for event in EventType])
