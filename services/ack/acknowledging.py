@@ -158,7 +158,7 @@ async def change_answer(database: Database, recipient_id: UUID, change: Change, 
                 found.add(fact, caller, now)
                 await events.append(connection, found.added)
                 await recipients.write_answers(connection, {recipient_id: found.state})
-                await outbox.add(connection, "ack", _told_afterwards(found, fact, now))
+                await outbox.add(connection, "ack", _told_afterwards(found, fact, caller.door, now))
             case AsRecorded():
                 pass
             case Refused(problem=problem, detail=detail):
@@ -269,7 +269,7 @@ def _told(change: _Change) -> list[Event]:
     for event in change.added:
         match event.fact:
             case Registration() as fact if event.event_id == change.state.answer_id:
-                told.append(_registered(target, fact, event.recorded_at))
+                told.append(_registered(target, fact, event.recorded_at, event.door))
             case Rejection() as fact:
                 told.append(
                     RecipientRejected(
@@ -278,6 +278,9 @@ def _told(change: _Change) -> list[Event]:
                         text=fact.text,
                         recorded_at=event.recorded_at,
                         suggested_agency_code=fact.suggested_agency_code,
+                        registrar_name=fact.registrar_name,
+                        door=event.door,
+                        link_opens=target.links is None,
                     )
                 )
             case _:
@@ -285,16 +288,16 @@ def _told(change: _Change) -> list[Event]:
     return told
 
 
-def _told_afterwards(change: _Change, fact: ChangeFact, now: datetime) -> Sequence[Event]:
+def _told_afterwards(change: _Change, fact: ChangeFact, door: Door, now: datetime) -> Sequence[Event]:
     target, answer = change.target, change.state.acknowledgment
     match fact:
         case Corrected():
             counts = fact.answer_id == change.state.answer_id
-            return [_registered(target, fact.registration, now, fact.reason)] if counts else []
+            return [_registered(target, fact.registration, now, door, fact.reason)] if counts else []
         case Withdrawn():
             if isinstance(answer, Registration):
                 # Another register of the agency has the letter still.
-                return [_registered(target, answer, now, fact.reason)]
+                return [_registered(target, answer, now, door, fact.reason)]
             return [RecipientWithdrawn(**_about(target), reason=fact.reason, recorded_at=now)]
         case Disputed():
             return [RecipientDisputed(**_about(target), dispute_id=fact.dispute_id, text=fact.text, recorded_at=now)]
@@ -302,7 +305,9 @@ def _told_afterwards(change: _Change, fact: ChangeFact, now: datetime) -> Sequen
             return [RecipientDisputeAnswered(**_about(target), dispute_id=fact.dispute_id, text=fact.text, recorded_at=now)]
 
 
-def _registered(target: Locked, fact: Registration, now: datetime, correction: str | None = None) -> RecipientRegistered:
+def _registered(
+    target: Locked, fact: Registration, now: datetime, door: Door | None, correction: str | None = None
+) -> RecipientRegistered:
     return RecipientRegistered(
         **_about(target),
         receive_number=fact.receive_number,
@@ -311,6 +316,9 @@ def _registered(target: Locked, fact: Registration, now: datetime, correction: s
         receive_time=fact.receive_time,
         unit=fact.unit,
         correction=correction,
+        registrar_name=fact.registrar_name,
+        door=door,
+        link_opens=target.links is None,
     )
 
 

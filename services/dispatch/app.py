@@ -20,6 +20,7 @@ from services.dispatch.api import (
     events,
     inbox,
     inbox_leases,
+    mail_settings,
     paper,
     redispatch,
     repair,
@@ -39,6 +40,7 @@ from services.dispatch.flow import Limits
 from services.dispatch.guard import Guard, GuardedResolver
 from services.dispatch.mail import Identity, MailSender
 from services.dispatch.mail_limits import DomainLimits, Domains
+from services.dispatch.mail_notifier import MailNotifier, MailPace
 from services.dispatch.mail_pool import MailPool, MailServer
 from services.dispatch.notifier import Notifier, NotifierPace
 from services.dispatch.observer import Observer
@@ -81,6 +83,7 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
         endpoints.router,
         endpoint_health.router,
         endpoint_limits.router,
+        mail_settings.router,
         inbox_leases.router,
         inbox.router,
         deliveries.router,
@@ -103,6 +106,7 @@ class Engine:
     handlers: dict[tuple[Lane, Channel], BatchHandler]
     consumers: Consumers
     notifier: Notifier
+    mail_notifier: MailNotifier
 
 
 @asynccontextmanager
@@ -135,7 +139,8 @@ async def open_parts(settings: DispatchSettings) -> AsyncGenerator[Parts]:
         observer = Observer(database, interval=settings.dispatch_observe_interval)
         lane_workers = [LaneWorker(consumer, engine.handlers[key]) for key, consumer in lanes.items()]
         workers: list[Worker] = [relay, engine.scheduler, events, keeper, *lane_workers, observer, Pruner(database)]
-        workers += [engine.notifier, Sequencer(database, poll_interval=settings.dispatch_poll_interval), FeedPruner(database)]
+        workers += [engine.notifier, engine.mail_notifier]
+        workers += [Sequencer(database, poll_interval=settings.dispatch_poll_interval), FeedPruner(database)]
         listener = bounce_listener(settings, resources)
         workers += [] if listener is None else [listener]
         probe = DatabaseProbe(database, "dispatch database")
@@ -201,7 +206,7 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
         limits=pace.limits,
         poll_interval=settings.dispatch_poll_interval,
     )
-    mail_lanes = await _open_mail(stack, settings, resources.signer)
+    mail_lanes, mail_notifier = await _open_mail(stack, settings, resources)
 
     def webhook_lane() -> Sender:
         return webhooks.lane(Slots(settings.dispatch_concurrency, settings.dispatch_slow_concurrency))
@@ -210,7 +215,13 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
         scheduler=Scheduler(database, publisher, found, policy, pace),
         handlers={(lane, Channel.WEBHOOK): handler(webhook_lane()) for lane in Lane}
         | {(lane, Channel.EMAIL): handler(mail) for lane, mail in mail_lanes.items()},
-        consumers=Consumers(resources.signer, found, policy, email_secret_letters=settings.dispatch_email_secret_letters),
+        consumers=Consumers(
+            resources.signer,
+            found,
+            policy,
+            email_secret_letters=settings.dispatch_email_secret_letters,
+            mail_kinds=settings.mail_kinds,
+        ),
         notifier=Notifier(
             database,
             webhooks,
@@ -218,14 +229,19 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
             pace=notifier_pace,
             public_url=settings.public_url,
         ),
+        mail_notifier=mail_notifier,
     )
 
 
-async def _open_mail(stack: AsyncExitStack, settings: DispatchSettings, signer: LinkSigner) -> dict[Lane, MailSender]:
-    """The lanes' senders: connections of their own, so that a long list takes none from an urgent letter; domains in common."""
+async def _open_mail(
+    stack: AsyncExitStack, settings: DispatchSettings, resources: Resources
+) -> tuple[dict[Lane, MailSender], MailNotifier]:
+    """The lanes' senders, and that of mails beside letters: connections of their own, so that a long list takes none from an
+    urgent letter; domains in common.
+    """
     http = await stack.enter_async_context(httpx.AsyncClient(timeout=ATTACHMENT_TIMEOUT))
     reader = AttachmentReader(
-        http, signer, settings.dispatch_internal_url or settings.public_url, settings.dispatch_email_attach_limit
+        http, resources.signer, settings.dispatch_internal_url or settings.public_url, settings.dispatch_email_attach_limit
     )
     password = settings.dispatch_smtp_password
     server = MailServer(
@@ -240,12 +256,24 @@ async def _open_mail(stack: AsyncExitStack, settings: DispatchSettings, signer: 
     limits = DomainLimits(settings.dispatch_mail_domain_in_flight, settings.dispatch_mail_domain_per_minute)
     domains = Domains(limits, clock=time.monotonic)
 
-    def lane_sender() -> MailSender:
-        pool = MailPool(server, idle=settings.dispatch_smtp_idle)
-        stack.push_async_callback(pool.close)
-        return MailSender(pool, settings.dispatch_smtp_connections, identity=identity, reader=reader, domains=domains)
+    def pool() -> MailPool:
+        opened = MailPool(server, idle=settings.dispatch_smtp_idle)
+        stack.push_async_callback(opened.close)
+        return opened
 
-    return {lane: lane_sender() for lane in Lane}
+    def lane_sender() -> MailSender:
+        return MailSender(pool(), settings.dispatch_smtp_connections, identity=identity, reader=reader, domains=domains)
+
+    pace = MailPace(
+        concurrency=settings.dispatch_mail_notice_concurrency,
+        lease=timedelta(seconds=settings.dispatch_lease),
+        schedule=settings.policy.lanes[Lane.NORMAL].schedule,
+        poll_interval=settings.dispatch_poll_interval,
+        switched_on=settings.mail_kinds,
+        email_secret_letters=settings.dispatch_email_secret_letters,
+    )
+    notifier = MailNotifier(resources.database, pool(), identity, domains, pace)
+    return {lane: lane_sender() for lane in Lane}, notifier
 
 
 def bounce_listener(settings: DispatchSettings, resources: Resources) -> BounceListener | None:

@@ -17,7 +17,7 @@ from services.dispatch.delivery.decide import bounced
 from services.dispatch.feed import EventType
 from services.dispatch.retry import Policy
 from services.dispatch.return_path import ReturnPaths
-from services.dispatch.store import bounces, feed, transitions
+from services.dispatch.store import bounces, feed, mail_notices, transitions
 from services.dispatch.store.transitions import Deliveries, Locked, Move
 from shared import outbox, postgres
 from shared.contracts.events import Bounce, Channel, DeliveriesBounced
@@ -41,6 +41,7 @@ class Result(StrEnum):
 
     RETURNED = "returned"  # the letter goes on to the inbox
     RECORDED = "recorded"  # a delay, an auto-reply, or a failure of what is acknowledged or under way by another channel
+    NOTICE = "notice"  # of a mail beside letters: kept with it, and that is all
     DUPLICATE = "duplicate"
     UNKNOWN = "unknown"  # the address is ours, the delivery is not there
     FORGED = "forged"  # the address is not one of ours
@@ -55,18 +56,19 @@ class BounceRecorder:
         self._deliveries = deliveries
         self._policy = policy
 
-    async def record(self, delivery_id: UUID, report: Report, now: datetime) -> Result:
+    async def record(self, mail_id: UUID, report: Report, now: datetime) -> Result:
         """Raises `postgres.Unavailable`, after which it may be tried again: a second time changes nothing."""
         async with self._database.transaction() as connection:
-            locked = await self._deliveries.lock(connection, [delivery_id])
+            locked = await self._deliveries.lock(connection, [mail_id])
             if not locked:
-                return Result.UNKNOWN
+                # Not of a delivery: of a mail beside letters, which changes no letter, or of nothing that is known.
+                return Result.NOTICE if await mail_notices.bounced(connection, mail_id, report, now) else Result.UNKNOWN
             (delivery,) = locked
             if delivery.state == "leased" and delivery.standing.channel is Channel.EMAIL:
                 return Result.TOO_EARLY
             move = await self._move(connection, delivery, report, now)
             new = await bounces.add(
-                connection, delivery_id, delivery.standing.attempts, report, took_effect=move is not None, received_at=now
+                connection, mail_id, delivery.standing.attempts, report, took_effect=move is not None, received_at=now
             )
             if not new:
                 return Result.DUPLICATE
@@ -160,17 +162,17 @@ class BounceListener:
         return "250 2.1.5 taken"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - the server's name
-        delivery_id, content = self._paths.read(envelope.rcpt_tos[0]), envelope.content
-        if delivery_id is None or not isinstance(content, bytes):
+        mail_id, content = self._paths.read(envelope.rcpt_tos[0]), envelope.content
+        if mail_id is None or not isinstance(content, bytes):
             return LATER
         report = await asyncio.to_thread(read_report, content)
         try:
-            result = await self._recorder.record(delivery_id, report, datetime.now(UTC))
+            result = await self._recorder.record(mail_id, report, datetime.now(UTC))
         except postgres.Unavailable as error:
             log.warning("a bounce waits for the database", error=repr(error))
             return LATER
         _bounces.add(1, {"result": result, "kind": report.kind})
-        log.info("bounce", delivery_id=str(delivery_id), kind=report.kind, status=report.status, result=result)
+        log.info("bounce", mail_id=str(mail_id), kind=report.kind, status=report.status, result=result)
         return LATER if result is Result.TOO_EARLY else "250 2.0.0 taken"
 
     async def handle_exception(self, error: Exception) -> str:

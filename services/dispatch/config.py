@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_v
 from pydantic_settings import NoDecode
 
 from services.dispatch.ladder import LADDER
+from services.dispatch.mail_notices import MailKind
 from services.dispatch.mail_signature import DkimSigner
 from services.dispatch.retry import LanePolicy, Policy
 from services.dispatch.return_path import ReturnPaths
@@ -270,6 +271,17 @@ class DispatchSettings(ServiceSettings):
     dispatch_bounce_timeout: Annotated[float, Field(gt=0)] = Field(
         default=60.0, description="Seconds for a whole conversation with the bounce listener."
     )
+    dispatch_mail_reminders: bool = Field(
+        default=True,
+        description="Whether agencies with a mailbox are mailed reminders of letters that wait for an answer; each may switch it off for itself.",
+    )
+    dispatch_mail_answers: bool = Field(
+        default=True,
+        description="Whether an agency is mailed what was recorded in its name by the page behind a letter's link, or by the sender's clerk.",
+    )
+    dispatch_mail_notice_concurrency: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=4, description="Most of these mails, and connections for them, that one worker has under way at a time."
+    )
     dispatch_email_attach_limit: Annotated[int, Field(ge=0)] = Field(
         default=5 * 1024 * 1024, description="PDF files are attached to the mail when they have no more bytes together than this."
     )
@@ -384,6 +396,12 @@ class DispatchSettings(ServiceSettings):
             return None
         domain = in_ascii_domain(f"@{self.dispatch_bounce_domain}").removeprefix("@")
         return ReturnPaths(self.link_key.get_secret_value(), domain)
+
+    @property
+    def mail_kinds(self) -> frozenset[MailKind]:
+        """Which mails are sent beside letters."""
+        on = {MailKind.REMINDED: self.dispatch_mail_reminders, MailKind.ANSWERED: self.dispatch_mail_answers}
+        return frozenset(kind for kind, wanted in on.items() if wanted)
 
     @property
     def secret_keys(self) -> tuple[str, ...]:

@@ -1,14 +1,15 @@
 """AMQP in: agencies, dispatched circulars, and acknowledgments, from the queue of dispatch's events."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 from services.dispatch import ladder
 from services.dispatch.delivery.decide import Take, first_step, reached
+from services.dispatch.mail_notices import MailKind, of_answer
 from services.dispatch.retry import Policy
-from services.dispatch.store import agencies, circulars, feed, transitions
+from services.dispatch.store import agencies, circulars, feed, mail_notices, transitions
 from services.dispatch.store.agencies import Reachability
 from services.dispatch.store.circulars import NewDelivery
 from services.dispatch.store.transitions import Deliveries, Locked, Move
@@ -39,10 +40,19 @@ CONSUMER: Final = "dispatch"
 class Consumers:
     """Applies what the other services tell; each event in one transaction, in any order, any number of times."""
 
-    def __init__(self, signer: LinkSigner, deliveries: Deliveries, policy: Policy, *, email_secret_letters: bool) -> None:
+    def __init__(
+        self,
+        signer: LinkSigner,
+        deliveries: Deliveries,
+        policy: Policy,
+        *,
+        email_secret_letters: bool,
+        mail_kinds: Collection[MailKind],
+    ) -> None:
         self._signer = signer
         self._deliveries = deliveries
-        self._withdrawals = Withdrawals(deliveries)
+        self._withdrawals = Withdrawals(deliveries, mail_kinds)
+        self._mail_kinds = mail_kinds
         self._policy = policy
         self._email_secret_letters = email_secret_letters
 
@@ -105,6 +115,9 @@ class Consumers:
         locked = await self._end_acknowledged(connection, {event.recipient_id: event.recorded_at})
         sender = next((delivery.sender_agency_id for delivery in locked), None)
         await feed.add(connection, [feed.of_acknowledgment(event, sender)])
+        told = of_answer(event)
+        if told is not None and MailKind.ANSWERED in self._mail_kinds:
+            await mail_notices.add(connection, [told])
 
     async def answer_changed(
         self, connection: Connection, event: RecipientWithdrawn | RecipientDisputeAnswered, _meta: Meta

@@ -31,6 +31,9 @@ ACCEPTED: Final = 250
 TOO_LARGE: Final = 552
 # Of so many circulars of one batch the files are kept in memory; a batch mostly holds one.
 CIRCULARS_KEPT: Final = 4
+NEEDS_SMTPUTF8: Final = Refused(
+    "mailbox_needs_smtputf8", answer="the mail server cannot write to a mailbox in this script (SMTPUTF8)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,9 @@ class Identity:
     signer: DkimSigner | None
     return_paths: ReturnPaths | None
 
-    def return_path(self, delivery_id: UUID) -> str:
-        return self.sender if self.return_paths is None else self.return_paths.of(delivery_id)
+    def return_path(self, mail_id: UUID) -> str:
+        """Where what comes back for a delivery's or a notice's mail goes."""
+        return self.sender if self.return_paths is None else self.return_paths.of(mail_id)
 
 
 class MailSender:
@@ -122,8 +126,8 @@ class _MailBatch:
 
     async def _hand_in(self, client: aiosmtplib.SMTP, job: Job, to: str, files: Sequence[File]) -> Outcome:
         """Send over `client`; raises for what leaves it in doubt whether the connection is of further use."""
-        if not to.isascii() and not client.supports_extension("smtputf8"):
-            return Refused("mailbox_needs_smtputf8", answer="the mail server cannot write to a mailbox in this script (SMTPUTF8)")
+        if not can_write_to(client, to):
+            return NEEDS_SMTPUTF8
         message = await self._written(job, to, files)
         limit = size_limit(client)
         if files and limit is not None and len(message) > limit:
@@ -141,15 +145,7 @@ class _MailBatch:
             return outcome_of(error)
 
     async def _transmit(self, client: aiosmtplib.SMTP, job: Job, to: str, message: bytes) -> Outcome:
-        options = [] if to.isascii() else ["SMTPUTF8"]
-        wishes: list[str] = []
-        if self._identity.return_paths is not None and client.supports_extension("dsn"):
-            # A bounce needs no copy of the letter, and nobody need write that a letter came: that would be no acknowledgment.
-            options.append("RET=HDRS")
-            wishes.append("NOTIFY=FAILURE,DELAY")
-        path = self._identity.return_path(job.address.delivery_id)
-        _, answer = await client.sendmail(path, [to], message, mail_options=options, rcpt_options=wishes)
-        return Delivered(ACCEPTED, answer_text(answer))
+        return await transmit(client, self._identity, job.address.delivery_id, to, message)
 
     async def _written(self, job: Job, to: str, files: Sequence[File]) -> bytes:
         """The signed message; in a thread, since files are encoded and hashed."""
@@ -172,6 +168,23 @@ class _MailBatch:
             if len(self._files) > CIRCULARS_KEPT:
                 self._files.popitem(last=False)
             return self._files[circular.circular_id]
+
+
+def can_write_to(client: aiosmtplib.SMTP, to: str) -> bool:
+    """Whether the server takes a mailbox of that script."""
+    return to.isascii() or client.supports_extension("smtputf8")
+
+
+async def transmit(client: aiosmtplib.SMTP, identity: Identity, mail_id: UUID, to: str, message: bytes) -> Delivered:
+    """Hand `message` in, with a return path that names `mail_id`; raises what the server refuses."""
+    options = [] if to.isascii() else ["SMTPUTF8"]
+    wishes: list[str] = []
+    if identity.return_paths is not None and client.supports_extension("dsn"):
+        # A bounce needs no copy of the letter, and nobody need write that a letter came: that would be no acknowledgment.
+        options.append("RET=HDRS")
+        wishes.append("NOTIFY=FAILURE,DELAY")
+    _, answer = await client.sendmail(identity.return_path(mail_id), [to], message, mail_options=options, rcpt_options=wishes)
+    return Delivered(ACCEPTED, answer_text(answer))
 
 
 def size_limit(client: aiosmtplib.SMTP) -> int | None:

@@ -29,7 +29,7 @@ ROLES: Final = {Role.ACTION: "", Role.INFORMATION: "เพื่อทราบ"
 CIRCULAR_MARK: Final = "/ว"
 SUBJECT_MAX_LENGTH: Final = 500
 
-_templates: Final = Environment(
+templates: Final = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=select_autoescape(["html"]),
     undefined=StrictUndefined,
@@ -71,15 +71,15 @@ def compose(job: Job, *, to: str, sender: str, public_url: str, files: Sequence[
     for an answer (Auto-Submitted), and says nothing of lists: it is a letter to one office.
     """
     message = EmailMessage(policy=SMTP if to.isascii() else SMTPUTF8)
-    message["From"] = _mailbox(job.circular.sender_name_th, sender)
-    message["To"] = _mailbox(job.address.title, to)
+    message["From"] = named_mailbox(job.circular.sender_name_th, sender)
+    message["To"] = named_mailbox(job.address.title, to)
     message["Subject"] = subject_of(job)
     message["Date"] = format_datetime(now)
     message["Message-ID"] = f"<{job.address.delivery_id}@{sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
     values = _values(job, public_url)
-    message.set_content(_templates.get_template("letter.txt").render(values), cte="base64")
-    message.add_alternative(_templates.get_template("letter.html").render(values), subtype="html", cte="base64")
+    message.set_content(templates.get_template("letter.txt").render(values), cte="base64")
+    message.add_alternative(templates.get_template("letter.html").render(values), subtype="html", cte="base64")
     for file in files:
         message.add_attachment(
             file.content, maintype="application", subtype="pdf", filename=one_line(file.link.file_name), cte="base64"
@@ -87,7 +87,7 @@ def compose(job: Job, *, to: str, sender: str, public_url: str, files: Sequence[
     return message.as_bytes()
 
 
-def _mailbox(name: str, mailbox: str) -> MailAddress:
+def named_mailbox(name: str, mailbox: str) -> MailAddress:
     username, _, domain = mailbox.rpartition("@")
     return MailAddress(display_name=one_line(name), username=username, domain=domain)
 

@@ -8,7 +8,7 @@ import structlog
 from opentelemetry import metrics
 
 from services.dispatch.feed import KEPT
-from services.dispatch.store import feed, notices, pulls
+from services.dispatch.store import feed, mail_notices, notices, pulls
 from shared import postgres
 from shared.postgres import Database
 from shared.runtime import pause
@@ -78,4 +78,5 @@ class FeedPruner:
         async with self._database.connection() as connection:
             await feed.prune_early(connection, KEPT)
             await notices.prune(connection, KEPT, PRUNED_PER_TURN)
+            await mail_notices.prune(connection, KEPT, PRUNED_PER_TURN)
             return events + await pulls.prune(connection, LEASES_KEPT, PRUNED_PER_TURN)

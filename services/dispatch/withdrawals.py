@@ -4,14 +4,15 @@ A recall ends every delivery that was not handed over, also one that is being se
 logged as an attempt and moves nothing. What comes before its circular's chunk is kept, and acted on when the chunk comes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from services.dispatch.delivery.decide import Recalled
 from services.dispatch.feed import EventType
-from services.dispatch.store import circulars, feed, notices, transitions
+from services.dispatch.mail_notices import MailKind, of_reminder
+from services.dispatch.store import circulars, feed, mail_notices, notices, transitions
 from services.dispatch.store.feed import Entry
 from services.dispatch.store.notices import Notice
 from services.dispatch.store.transitions import Deliveries, Move
@@ -29,8 +30,9 @@ from shared.postgres import Connection
 class Withdrawals:
     """Applies what is decided or told of circulars that have gone round."""
 
-    def __init__(self, deliveries: Deliveries) -> None:
+    def __init__(self, deliveries: Deliveries, mail_kinds: Collection[MailKind]) -> None:
         self._deliveries = deliveries
+        self._mail_kinds = mail_kinds
 
     async def recalled(self, connection: Connection, event: CircularRecalled, _meta: Meta) -> None:
         data = {"recall_id": str(event.recall_id), "reason": event.reason}
@@ -89,6 +91,8 @@ class Withdrawals:
             for one in event.recipients
         ]
         await self._take_in(connection, event.circular_id, found)
+        if MailKind.REMINDED in self._mail_kinds:
+            await mail_notices.add(connection, [of_reminder(event, one) for one in event.recipients])
 
     async def chunk_came(self, connection: Connection, circular_id: UUID, recipient_ids: Sequence[UUID]) -> None:
         """Act on what came before these recipients; the caller holds the lock of a chunk."""

@@ -358,6 +358,11 @@ class RecipientRegistered(Event):
     unit: str | None = None
     # Why the recipient corrected the number that it had told before; the newest `recorded_at` is how it stands.
     correction: str | None = None
+    registrar_name: str | None = None
+    # By which way it came in: api, link, page or clerk.
+    door: str | None = None
+    # Whether the link that went out with the letter opens it still: the sender may have revoked it.
+    link_opens: bool = True
 
 
 class RecipientRejected(Event):
@@ -373,6 +378,9 @@ class RecipientRejected(Event):
     text: str
     recorded_at: datetime
     suggested_agency_code: str | None = None
+    registrar_name: str | None = None
+    door: str | None = None
+    link_opens: bool = True
 
 
 class _Answer(Event):
@@ -417,6 +425,8 @@ class Reminder(_Part):
     recipient_id: UUID
     agency_id: UUID
     told_agency_id: UUID
+    # Whether the link that went out with the letter opens it still: the sender may have revoked it.
+    link_opens: bool = True
 
 
 class RecipientsReminded(Event):

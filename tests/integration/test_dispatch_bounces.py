@@ -15,7 +15,14 @@ from services.dispatch.return_path import ReturnPaths
 from shared.access import Scope
 from shared.contracts.events import Channel, CircularDispatched, DeliveriesBounced, DeliveriesHandedOver
 from shared.postgres import Row
-from tests.support.dispatch import Bench, bench, circular_dispatched, recipient_registered
+from tests.support.dispatch import (
+    Bench,
+    bench,
+    circular_dispatched,
+    mail_notices,
+    recipient_registered,
+    recipients_reminded,
+)
 from tests.support.eventually import eventually
 from tests.support.receiver import MailSink, mail_sink
 from tests.support.tokens import TokenIssuer
@@ -145,6 +152,20 @@ async def test_a_bounce_that_overtakes_the_record_of_its_mail_is_asked_to_come_a
     with pytest.raises(aiosmtplib.SMTPDataError, match="try again later"):
         await post.bounce(FAILED, paths.of(delivery_id))
     assert await post.recorded() == []
+
+
+async def test_a_reminder_that_came_back_touches_no_letter(post: Post) -> None:
+    circular = await post.hand_over()
+    before = await post.dispatch.delivery()
+    await post.dispatch.apply(recipients_reminded(circular))
+    assert await post.dispatch.engine.mail_notifier.run_once() == 1
+    for raw in (FAILED, FAILED, VACATION):
+        assert (await post.bounce(raw)).startswith("250 2.0.0")
+    assert await post.dispatch.delivery() == before
+    assert await post.recorded() == []
+    assert await post.dispatch.events(DeliveriesBounced) == []
+    (notice,) = await mail_notices(post.dispatch)
+    assert (notice["state"], notice["bounce_kind"]) == ("sent", "auto_reply")
 
 
 async def test_what_is_forged_or_unknown_changes_nothing(post: Post) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,6 +29,8 @@ from shared.contracts.events import (
     FrozenRecipient,
     LetterSummary,
     RecipientRegistered,
+    RecipientsReminded,
+    Reminder,
     Secrecy,
     Speed,
 )
@@ -128,6 +130,37 @@ def recipient_registered(circular: CircularDispatched, index: int = 0) -> Recipi
         receive_number="๓๓๓",
         receive_date=date(2017, 11, 10),
         recorded_at=datetime.now(UTC),
+    )
+
+
+def recipients_reminded(
+    circular: CircularDispatched,
+    told: UUID | None = None,
+    *,
+    deadline: datetime | None = None,
+    overdue: bool = False,
+    escalation: bool = False,
+    link_opens: bool = True,
+) -> RecipientsReminded:
+    """A rung of the circular's reminder ladder for its first recipient, of which `told` is told."""
+    recipient = circular.recipients[0]
+    one = Reminder(
+        recipient_id=recipient.recipient_id,
+        agency_id=recipient.agency_id,
+        told_agency_id=told or recipient.agency_id,
+        link_opens=link_opens,
+    )
+    return RecipientsReminded(
+        circular_id=circular.circular_id,
+        letter_id=circular.letter.letter_id,
+        sender_agency_id=circular.sender_agency_id,
+        number=circular.letter.number,
+        deadline=deadline or datetime.now(UTC) + timedelta(days=1),
+        rung=1,
+        overdue=overdue,
+        escalation=escalation,
+        due_at=datetime.now(UTC),
+        recipients=(one,),
     )
 
 
@@ -232,6 +265,12 @@ class Bench:
             rows = await connection.fetch("SELECT body FROM outbox WHERE type = $1 ORDER BY outbox_id", payload.TYPE)
         data: list[Any] = [Envelope.model_validate_json(row["body"]).data for row in rows]
         return [item for event in data for item in event["items"]]
+
+
+async def mail_notices(dispatch: Bench) -> list[Row]:
+    """Every mail beside letters, in the order in which they were noted."""
+    async with dispatch.database.connection() as connection:
+        return await connection.fetch("SELECT * FROM mail_notices ORDER BY created_at, notice_id")
 
 
 @asynccontextmanager

@@ -27,7 +27,8 @@ WHERE m.done_at IS NULL AND m.due_at < $1 ORDER BY m.due_at LIMIT 1 FOR UPDATE O
 """
 
 UNANSWERED: Final = """
-SELECT r.recipient_id, r.agency_id, r.position, a.parent_id
+SELECT r.recipient_id, r.agency_id, r.position, a.parent_id,
+    NOT EXISTS (SELECT FROM link_changes l WHERE l.recipient_id = r.recipient_id) AS link_opens
 FROM recipients r LEFT JOIN agencies a ON a.agency_id = r.agency_id
 WHERE r.circular_id = $1 AND r.position > $2 AND r.ladder = $4 AND r.state NOT IN ('registered', 'rejected', 'recalled')
 ORDER BY r.position LIMIT $3
@@ -88,6 +89,7 @@ async def unanswered(connection: Connection, rung: DueRung, most: int) -> tuple[
             recipient_id=row["recipient_id"],
             agency_id=row["agency_id"],
             told_agency_id=(row["parent_id"] or row["agency_id"]) if rung.escalation else row["agency_id"],
+            link_opens=row["link_opens"],
         )
         for row in rows
     ]
