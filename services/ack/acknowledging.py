@@ -298,7 +298,11 @@ def _told_afterwards(change: _Change, fact: ChangeFact, door: Door, now: datetim
             if isinstance(answer, Registration):
                 # Another register of the agency has the letter still.
                 return [_registered(target, answer, now, door, fact.reason)]
-            return [RecipientWithdrawn(**_about(target), reason=fact.reason, recorded_at=now)]
+            return [
+                RecipientWithdrawn(
+                    **_about(target), reason=fact.reason, recorded_at=now, door=door, link_opens=target.links is None
+                )
+            ]
         case Disputed():
             return [RecipientDisputed(**_about(target), dispute_id=fact.dispute_id, text=fact.text, recorded_at=now)]
         case DisputeAnswered():

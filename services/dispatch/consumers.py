@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.dispatch import ladder
 from services.dispatch.delivery.decide import Take, first_step, reached
-from services.dispatch.mail_notices import MailKind, of_answer
+from services.dispatch.mail_notices import MailKind, MailNotice, of_answer
 from services.dispatch.retry import Policy
 from services.dispatch.store import agencies, circulars, feed, mail_notices, transitions
 from services.dispatch.store.agencies import Reachability
@@ -115,9 +115,7 @@ class Consumers:
         locked = await self._end_acknowledged(connection, {event.recipient_id: event.recorded_at})
         sender = next((delivery.sender_agency_id for delivery in locked), None)
         await feed.add(connection, [feed.of_acknowledgment(event, sender)])
-        told = of_answer(event)
-        if told is not None and MailKind.ANSWERED in self._mail_kinds:
-            await mail_notices.add(connection, [told])
+        await self._mail(connection, of_answer(event))
 
     async def answer_changed(
         self, connection: Connection, event: RecipientWithdrawn | RecipientDisputeAnswered, _meta: Meta
@@ -126,6 +124,12 @@ class Consumers:
         locked = await self._deliveries.lock_recipients(connection, [event.recipient_id])
         sender = next((delivery.sender_agency_id for delivery in locked), None)
         await feed.add(connection, [feed.of_change(event, sender)])
+        if isinstance(event, RecipientWithdrawn):
+            await self._mail(connection, of_answer(event))
+
+    async def _mail(self, connection: Connection, notice: MailNotice | None) -> None:
+        if notice is not None and MailKind.ANSWERED in self._mail_kinds:
+            await mail_notices.add(connection, [notice])
 
     async def _end_acknowledged(self, connection: Connection, acknowledged: dict[UUID, datetime]) -> list[Locked]:
         locked = await self._deliveries.lock_recipients(connection, list(acknowledged))

@@ -9,7 +9,14 @@ from uuid import UUID, uuid5
 
 from services.dispatch import retry
 from services.dispatch.outcomes import Deferred, Delivered, Gone, NoRoute, Outcome, Refused, RetryLater
-from shared.contracts.events import RecipientRegistered, RecipientRejected, RecipientsReminded, Reminder, Secrecy
+from shared.contracts.events import (
+    RecipientRegistered,
+    RecipientRejected,
+    RecipientsReminded,
+    RecipientWithdrawn,
+    Reminder,
+    Secrecy,
+)
 from shared.mailboxes import is_mailbox
 
 _IDENTIFIERS: Final = UUID("8f5f6a0c-41c6-4d0e-9a52-5b1f1f7e2c64")
@@ -95,11 +102,12 @@ def of_reminder(event: RecipientsReminded, one: Reminder) -> MailNotice:
     return MailNotice(identifier, MailKind.REMINDED, event.circular_id, one.recipient_id, one.told_agency_id, event.due_at, told)
 
 
-def of_answer(event: RecipientRegistered | RecipientRejected) -> MailNotice | None:
-    """The mail to an agency in whose name somebody has answered; None when it was the agency itself, by its own system."""
+def of_answer(event: RecipientRegistered | RecipientRejected | RecipientWithdrawn) -> MailNotice | None:
+    """The mail to an agency in whose name somebody has answered, or taken an answer back; None when it was the agency itself, by its own system."""
     if event.door not in MAILED_DOORS:
         return None
     told = event.model_dump(mode="json", exclude={"recipient_id", "circular_id", "agency_id", "letter_id", "recorded_at"})
+    told["event"] = event.TYPE
     identifier = uuid5(_IDENTIFIERS, f"{MailKind.ANSWERED}:{event.recipient_id}:{event.recorded_at.isoformat()}")
     return MailNotice(
         identifier, MailKind.ANSWERED, event.circular_id, event.recipient_id, event.agency_id, event.recorded_at, told

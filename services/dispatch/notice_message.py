@@ -11,7 +11,7 @@ from services.dispatch import payload
 from services.dispatch.mail_message import SECRECIES, SUBJECT_MAX_LENGTH, named_mailbox, one_line, templates
 from services.dispatch.mail_notices import MailKind
 from services.dispatch.store.mail_notices import DueMail
-from shared.contracts.events import Secrecy
+from shared.contracts.events import RecipientRegistered, RecipientRejected, RecipientWithdrawn, Secrecy
 from shared.thai.dates import BANGKOK, bangkok_date, clock, english_date, long_date
 
 FROM_NAME: Final = "ระบบหนังสือเวียน Wian"
@@ -142,25 +142,22 @@ def _of_reminder(mail: DueMail, public_url: str) -> _Words:
 
 def _of_answer(mail: DueMail, public_url: str) -> _Words:
     told = mail.notice.data
-    rejected = "receive_number" not in told
+    event: str = told["event"]
     door_th, door_en = DOORS[told["door"]]
-    facts = _rejection(told) if rejected else _registration(told)
-    name = told["registrar_name"]
+    facts, heading = _answered(event, told)
+    name = told.get("registrar_name")
     rows = (
         *facts,
         *([Row("ชื่อผู้บันทึก", "name given", one_line(name))] if name else []),
         Row("บันทึกเมื่อ", "recorded", f"{_in_thai(mail.notice.occurred_at)} / {_in_english(mail.notice.occurred_at)}"),
         Row("ช่องทาง", "way in", f"{door_th} / {door_en}"),
     )
-    heading = (
-        ("มีผู้แจ้งไม่รับหนังสือในนามหน่วยงานของท่าน", "Somebody has refused a letter in your agency's name")
-        if rejected
-        else ("มีผู้ลงทะเบียนรับหนังสือในนามหน่วยงานของท่าน", "Somebody has registered a letter in your agency's name")
-    )
+    if event == RecipientWithdrawn.TYPE:
+        return _of_withdrawal(mail, heading, rows, public_url)
     own = f"{public_url}/v1/recipients/{mail.notice.recipient_id}"
     ways = (
         f"API: POST {own}/withdrawals (เพิกถอน / take it back)",
-        *(() if rejected else (f"API: POST {own}/corrections (แก้ไข / correct it)",)),
+        *((f"API: POST {own}/corrections (แก้ไข / correct it)",) if event == RecipientRegistered.TYPE else ()),
         "หากลิงก์ตกไปอยู่กับผู้อื่น โปรดให้หน่วยงานผู้ส่งยกเลิกลิงก์และออกลิงก์ใหม่",
         "If others have the link, ask the sender to revoke it and to issue another.",
     )
@@ -181,6 +178,30 @@ def _of_answer(mail: DueMail, public_url: str) -> _Words:
         "If it is not right, correct it or take it back by the API below, or tell the sender:",
         ways=ways,
     )
+
+
+def _of_withdrawal(mail: DueMail, heading: tuple[str, str], rows: tuple[Row, ...], public_url: str) -> _Words:
+    """The letter waits for an answer again, which the page takes while its link opens."""
+    opens: bool = mail.notice.data["link_opens"]
+    return _Words(
+        *heading,
+        rows,
+        "หากไม่ถูกต้อง โปรดแจ้งเลขรับใหม่ และให้หน่วยงานผู้ส่งยกเลิกลิงก์หากตกไปอยู่กับผู้อื่น",
+        "If it is not right, give your receive number again; if others have the link, ask the sender to revoke it.",
+        payload.acknowledgment_page(public_url, mail.acknowledgment_link) if opens else "",
+        (f"API: POST {public_url}/v1/recipients/{mail.notice.recipient_id}/acknowledgment",),
+    )
+
+
+def _answered(event: str, told: dict[str, Any]) -> tuple[tuple[Row, ...], tuple[str, str]]:
+    """What was recorded, and what the mail is headed with."""
+    if event == RecipientRegistered.TYPE:
+        heading = "มีผู้ลงทะเบียนรับหนังสือในนามหน่วยงานของท่าน", "Somebody has registered a letter in your agency's name"
+        return _registration(told), heading
+    if event == RecipientRejected.TYPE:
+        return _rejection(told), ("มีผู้แจ้งไม่รับหนังสือในนามหน่วยงานของท่าน", "Somebody has refused a letter in your agency's name")
+    heading = "มีผู้เพิกถอนคำตอบในนามหน่วยงานของท่าน", "Somebody has taken your agency's answer back"
+    return (Row("เหตุที่เพิกถอน", "reason", one_line(told["reason"])),), heading
 
 
 def _registration(told: dict[str, Any]) -> tuple[Row, ...]:

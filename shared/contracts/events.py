@@ -399,6 +399,8 @@ class RecipientWithdrawn(_Answer):
     TYPE: ClassVar[str] = "ack.recipient.withdrawn.v1"
 
     reason: str
+    door: str | None = None
+    link_opens: bool = True
 
 
 class RecipientDisputed(_Answer):

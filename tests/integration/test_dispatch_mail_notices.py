@@ -12,7 +12,7 @@ from services.ack.facts import Door, RejectionReason
 from services.dispatch.mail_notices import MAILED_DOORS
 from services.dispatch.notice_message import DOORS, REJECTIONS
 from shared.access import Scope
-from shared.contracts.events import CircularDispatched, RecipientRegistered, RecipientRejected, Secrecy
+from shared.contracts.events import CircularDispatched, RecipientRegistered, RecipientRejected, RecipientWithdrawn, Secrecy
 from tests.support.dispatch import (
     Bench,
     bench,
@@ -296,6 +296,20 @@ async def test_the_contact_is_told_of_a_refusal_that_the_senders_clerk_wrote_dow
     for said in ("ส่งผิดหน่วยงาน / misaddressed", "ผิดเรื่อง", "นาย ก", "เจ้าหน้าที่ของหน่วยงานผู้ส่ง"):
         assert said in text
     assert "/a/" not in text
+
+
+async def test_the_contact_is_told_when_an_answer_is_taken_back_by_the_page(dispatch: Bench, sink: MailSink) -> None:
+    circular = await _circular(dispatch)
+    about = recipient_registered(circular).model_dump(
+        include={"recipient_id", "circular_id", "agency_id", "letter_id", "recorded_at"}
+    )
+    for door in ("api", "page"):
+        await dispatch.apply(RecipientWithdrawn(**about, reason="<i>ผิดเรื่อง</i>", door=door))
+    await dispatch.engine.mail_notifier.run_once()
+    (message,) = sink.messages
+    assert "taken your agency's answer back" in _text(message)
+    assert "&lt;i&gt;ผิดเรื่อง" in _text(message, "html")
+    assert f"/a/{(await dispatch.delivery())['acknowledgment_link']}" in _text(message)
 
 
 def test_every_way_in_and_reason_has_its_words() -> None:

@@ -5,6 +5,7 @@ import base64
 import hashlib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from types import MappingProxyType
 from uuid import uuid4
 
@@ -18,7 +19,7 @@ from pydantic import ValidationError
 from services.dispatch.mail_limits import LONGEST_DEFERRAL, DomainLimits, Domains
 from services.dispatch.return_path import ReturnPaths
 from shared.contracts.events import AttachmentLink, Channel
-from tests.support.dispatch import Bench, bench, circular_dispatched, dispatch_settings, letter
+from tests.support.dispatch import Bench, bench, circular_dispatched, dispatch_settings, letter, recipients_reminded
 from tests.support.eventually import eventually
 from tests.support.receiver import MailSink, mail_sink
 from tests.support.tokens import TokenIssuer
@@ -153,6 +154,27 @@ async def test_mail_is_signed_by_its_domain_and_the_signature_covers_what_is_rea
     for name in (b"From: ", b"Subject: ", b"Message-ID: ", b"Auto-Submitted: "):
         assert not dkim.verify(raw.replace(b"\r\n" + name, b"\r\n" + name + b"x", 1), dnsfunc=published), name
     assert not dkim.verify(b"From: other@example.com\r\n" + raw, dnsfunc=published), "no second From"
+
+
+async def test_reminders_are_signed_as_letters_are_and_keep_to_the_limits_of_domains(
+    settings_environment: dict[str, str], token_issuer: TokenIssuer
+) -> None:
+    more = {"dispatch_dkim_key": PEM, "dispatch_dkim_selector": "wian1", "dispatch_mail_domain_in_flight": "1"}
+    async with _over(settings_environment, token_issuer, more) as (dispatch, sink):
+        circular = circular_dispatched([await dispatch.agency(email="saraban@example.go.th")])
+        await dispatch.apply(circular)
+        for minutes in range(3):
+            event = recipients_reminded(circular)
+            await dispatch.apply(event.model_copy(update={"due_at": event.due_at - timedelta(minutes=minutes)}))
+        await dispatch.engine.mail_notifier.run_once()
+    assert len(sink.messages) == 3
+    assert sink.most_busy["example.go.th"] == 1
+
+    def published(name: bytes, timeout: int = 5) -> bytes:
+        assert name == b"wian1._domainkey.wian.invalid."
+        return b"v=DKIM1; k=rsa; p=" + base64.b64encode(PUBLIC_DER)
+
+    assert all(dkim.verify(raw, dnsfunc=published) for raw in sink.raw)
 
 
 @pytest.mark.parametrize(
