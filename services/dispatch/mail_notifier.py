@@ -17,6 +17,7 @@ import structlog
 from opentelemetry import metrics
 
 from services.dispatch.delivery.send import dice, outcome_name
+from services.dispatch.in_hand import InHand, recorded
 from services.dispatch.mail import NEEDS_SMTPUTF8, Identity, can_write_to, outcome_of, transmit, unreachable
 from services.dispatch.mail_limits import SHORTEST_DEFERRAL, Domains
 from services.dispatch.mail_notices import Again, DropReason, Failed, MailKind, Sent, decide, why_not
@@ -25,14 +26,9 @@ from services.dispatch.notice_message import compose
 from services.dispatch.outcomes import Deferred, Outcome, RetryLater
 from services.dispatch.store import mail_notices
 from services.dispatch.store.mail_notices import DueMail
-from shared import postgres
 from shared.mailboxes import domain_of, in_ascii_domain
 from shared.postgres import Database
-from shared.runtime import pause
 
-OUTAGE_PAUSE: Final = 0.25
-# To give leases back when the grace period is over and the process must end.
-LAST_PATIENCE: Final = 3.0
 # What is written down after a mail must be so before another may send it.
 RECORD_MARGIN: Final = 2.0
 
@@ -72,41 +68,24 @@ class MailNotifier:
         self._identity = identity
         self._domains = domains
         self._pace = pace
-        self._in_hand: dict[asyncio.Task[None], UUID] = {}
+        self._in_hand = InHand("mails beside letters", self._release)
 
     async def run(self, stop: asyncio.Event) -> None:
-        try:
-            while not stop.is_set():
-                try:
-                    if not await self._begin():
-                        await pause(self._pace.poll_interval, stop)
-                except postgres.Unavailable as error:
-                    log.warning("mails beside letters wait for the database", error=repr(error))
-                    await pause(OUTAGE_PAUSE, stop)
-            await asyncio.gather(*self._in_hand, return_exceptions=True)
-        finally:
-            await self._abandon()
+        await self._in_hand.run(self._begin, stop, poll_interval=self._pace.poll_interval)
 
     async def run_once(self) -> int:
         """Look at as many as may be under way, and wait until they are sent; returns how many were looked at."""
         looked = await self._begin()
-        await asyncio.gather(*self._in_hand)
+        await self._in_hand.all_ended()
         return looked
 
     async def _begin(self) -> int:
         if len(self._in_hand) >= self._pace.concurrency:
-            await asyncio.wait(self._in_hand, return_when=asyncio.FIRST_COMPLETED)
+            await self._in_hand.one_ended()
         looked, held = await self._claim(self._pace.concurrency - len(self._in_hand))
         for one in held:
-            task = asyncio.create_task(self._deliver(one))
-            self._in_hand[task] = one.token
-            task.add_done_callback(self._ended)
+            self._in_hand.add(self._deliver(one), one.token)
         return looked
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._in_hand.pop(task, None)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("mail beside letters failed", error=repr(task.exception()))
 
     async def _claim(self, most: int) -> tuple[int, list[_Held]]:
         """How many mails' turn had come, and those of them that go, each held under a lease."""
@@ -159,7 +138,8 @@ class MailNotifier:
             reason=getattr(outcome, "reason", None),
             status=getattr(outcome, "status", None),
         )
-        await self._record(held, outcome)
+        lease = self._pace.lease.total_seconds()
+        await recorded(lambda: self._record(held, outcome), within=lease, notice_id=str(mail.notice.notice_id))
 
     async def _send(self, mail: DueMail) -> Outcome:
         mailbox = mail.found.email
@@ -199,40 +179,19 @@ class MailNotifier:
         return message if identity.signer is None else identity.signer.sign(message)
 
     async def _record(self, held: _Held, outcome: Outcome) -> None:
-        try:
-            async with asyncio.timeout(self._pace.lease.total_seconds()):
-                while not await self._try_to_record(held, outcome):
-                    await asyncio.sleep(OUTAGE_PAUSE)
-        except TimeoutError:
-            log.warning("mail not recorded: it is sent again", notice_id=str(held.mail.notice.notice_id))
-
-    async def _try_to_record(self, held: _Held, outcome: Outcome) -> bool:
-        """Whether it is recorded; tried twice, the second finds the lease gone."""
+        """Tried twice, the second finds the lease gone."""
         notice_id = held.mail.notice.notice_id
         reason: str = getattr(outcome, "reason", "")
         answer: str = getattr(outcome, "answer", "")
-        try:
-            async with self._database.connection() as connection:
-                match decide(outcome, held.mail.attempts, self._pace.schedule, datetime.now(UTC), dice()):
-                    case Sent():
-                        await mail_notices.sent(connection, notice_id, held.token, answer)
-                    case Again(at=at, tried=tried):
-                        await mail_notices.again(connection, notice_id, held.token, at, tried=tried, reason=reason, answer=answer)
-                    case Failed():
-                        await mail_notices.failed(connection, notice_id, held.token, reason, answer)
-        except postgres.Unavailable as error:
-            log.warning("mail not recorded yet", error=repr(error))
-            return False
-        return True
+        async with self._database.connection() as connection:
+            match decide(outcome, held.mail.attempts, self._pace.schedule, datetime.now(UTC), dice()):
+                case Sent():
+                    await mail_notices.sent(connection, notice_id, held.token, answer)
+                case Again(at=at, tried=tried):
+                    await mail_notices.again(connection, notice_id, held.token, at, tried=tried, reason=reason, answer=answer)
+                case Failed():
+                    await mail_notices.failed(connection, notice_id, held.token, reason, answer)
 
-    async def _abandon(self) -> None:
-        tokens = list(self._in_hand.values())
-        if not tokens:
-            return
-        for task in list(self._in_hand):
-            task.cancel()
-        try:
-            async with asyncio.timeout(LAST_PATIENCE), self._database.connection() as connection:
-                await mail_notices.release(connection, tokens)
-        except (postgres.Unavailable, TimeoutError) as error:
-            log.warning("mails not handed back: their leases will run out", error=repr(error))
+    async def _release(self, tokens: list[UUID]) -> None:
+        async with self._database.connection() as connection:
+            await mail_notices.release(connection, tokens)

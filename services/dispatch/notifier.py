@@ -6,11 +6,9 @@ not make its letters wait.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
 from uuid import UUID, uuid4
 
 import orjson
@@ -24,6 +22,7 @@ from services.dispatch.delivery.send import dice, outcome_name
 from services.dispatch.delivery.slots import SLOW_AFTER
 from services.dispatch.feed import event_id
 from services.dispatch.flow import Limits
+from services.dispatch.in_hand import InHand, recorded
 from services.dispatch.outcomes import Outcome, RetryLater
 from services.dispatch.payload import BATCH_CONTENT_TYPE, CONTENT_TYPE, EndpointEvent
 from services.dispatch.store import circuits, circulars, feed, subscriptions
@@ -31,13 +30,7 @@ from services.dispatch.store.feed import FeedRecipient, Told
 from services.dispatch.store.subscriptions import Due, Failure
 from services.dispatch.subscriptions import SwitchedOff, Taken, TriedAgain, decide, message_id, wanted
 from services.dispatch.transport import WebhookSender
-from shared import postgres
 from shared.postgres import Connection, Database
-from shared.runtime import pause
-
-OUTAGE_PAUSE: Final = 0.25
-# To give leases back when the grace period is over and the process must end.
-LAST_PATIENCE: Final = 3.0
 
 log = structlog.stdlib.get_logger(__name__)
 _meter = metrics.get_meter("wian.dispatch")
@@ -73,12 +66,6 @@ class Parcel:
     events: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    lease_token: UUID
-    begun: float
-
-
 class Notifier:
     """Several may run: each claims what the others do not hold."""
 
@@ -98,50 +85,33 @@ class Notifier:
         self._show = show
         self._pace = pace
         self._public_url = public_url
-        self._in_hand: dict[asyncio.Task[None], _Held] = {}
+        self._in_hand = InHand("notices", self._release)
 
     async def run(self, stop: asyncio.Event) -> None:
-        try:
-            while not stop.is_set():
-                try:
-                    if not await self._begin():
-                        await pause(self._pace.poll_interval, stop)
-                except postgres.Unavailable as error:
-                    log.warning("notices wait for the database", error=repr(error))
-                    await pause(OUTAGE_PAUSE, stop)
-            await asyncio.gather(*self._in_hand, return_exceptions=True)
-        finally:
-            await self._abandon()
+        await self._in_hand.run(self._begin, stop, poll_interval=self._pace.poll_interval)
 
     async def run_once(self) -> int:
         """Send one batch to each agency for which there is one; returns how many."""
         begun = await self._begin()
-        await asyncio.gather(*self._in_hand)
+        await self._in_hand.all_ended()
         return begun
 
     async def _begin(self) -> int:
         room = self._room()
         if room <= 0:
             # Until one has ended, or has taken so long that it is out of the way of the others.
-            await asyncio.wait(self._in_hand, return_when=asyncio.FIRST_COMPLETED, timeout=SLOW_AFTER)
+            await self._in_hand.one_ended(SLOW_AFTER)
             return 0
         parcels = await self._claim(room)
         for parcel in parcels:
-            task = asyncio.create_task(self._deliver(parcel))
-            self._in_hand[task] = _Held(parcel.lease_token, time.monotonic())
-            task.add_done_callback(self._ended)
+            self._in_hand.add(self._deliver(parcel), parcel.lease_token)
         return len(parcels)
 
     def _room(self) -> int:
         """How many more may begin: subscribers that do not answer hold up no others until they fill a room of their own."""
-        since = time.monotonic() - SLOW_AFTER
-        quick = sum(held.begun > since for held in self._in_hand.values())
-        return min(self._pace.quick - quick, self._pace.quick + self._pace.slow - len(self._in_hand))
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._in_hand.pop(task, None)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("notice failed", error=repr(task.exception()))
+        return min(
+            self._pace.quick - self._in_hand.begun_within(SLOW_AFTER), self._pace.quick + self._pace.slow - len(self._in_hand)
+        )
 
     async def _claim(self, most: int) -> list[Parcel]:
         async with self._database.transaction() as connection:
@@ -201,46 +171,26 @@ class Notifier:
             reason=getattr(outcome, "reason", None),
             status=getattr(outcome, "status", None),
         )
-        await self._record(parcel, outcome)
+        lease = self._pace.lease.total_seconds()
+        await recorded(lambda: self._record(parcel, outcome), within=lease, agency_id=str(parcel.agency_id))
 
     async def _record(self, parcel: Parcel, outcome: Outcome) -> None:
-        try:
-            async with asyncio.timeout(self._pace.lease.total_seconds()):
-                while not await self._try_to_record(parcel, outcome):
-                    await asyncio.sleep(OUTAGE_PAUSE)
-        except TimeoutError:
-            log.warning("notice not recorded: it is sent again", agency_id=str(parcel.agency_id))
+        """Tried twice, the second finds the lease gone."""
+        async with self._database.transaction() as connection:
+            failures = await subscriptions.lock_leased(connection, parcel.agency_id, parcel.lease_token)
+            if failures is None:
+                return
+            match decide(outcome, failures, self._pace.schedule, datetime.now(UTC), dice()):
+                case Taken():
+                    await subscriptions.taken(connection, parcel.agency_id)
+                case TriedAgain(at):
+                    await subscriptions.failed(connection, parcel.agency_id, _failure(outcome, at))
+                case SwitchedOff():
+                    await subscriptions.failed(connection, parcel.agency_id, _failure(outcome, None))
 
-    async def _try_to_record(self, parcel: Parcel, outcome: Outcome) -> bool:
-        """Whether there is nothing left to record; tried twice, the second finds the lease gone."""
-        try:
-            async with self._database.transaction() as connection:
-                failures = await subscriptions.lock_leased(connection, parcel.agency_id, parcel.lease_token)
-                if failures is None:
-                    return True
-                match decide(outcome, failures, self._pace.schedule, datetime.now(UTC), dice()):
-                    case Taken():
-                        await subscriptions.taken(connection, parcel.agency_id)
-                    case TriedAgain(at):
-                        await subscriptions.failed(connection, parcel.agency_id, _failure(outcome, at))
-                    case SwitchedOff():
-                        await subscriptions.failed(connection, parcel.agency_id, _failure(outcome, None))
-        except postgres.Unavailable as error:
-            log.warning("notice not recorded yet", error=repr(error))
-            return False
-        return True
-
-    async def _abandon(self) -> None:
-        tokens = [held.lease_token for held in self._in_hand.values()]
-        if not tokens:
-            return
-        for task in list(self._in_hand):
-            task.cancel()
-        try:
-            async with asyncio.timeout(LAST_PATIENCE), self._database.connection() as connection:
-                await subscriptions.release(connection, tokens)
-        except (postgres.Unavailable, TimeoutError) as error:
-            log.warning("notices not handed back: their leases will run out", error=repr(error))
+    async def _release(self, tokens: list[UUID]) -> None:
+        async with self._database.connection() as connection:
+            await subscriptions.release(connection, tokens)
 
 
 def _failure(outcome: Outcome, at: datetime | None) -> Failure:
