@@ -14,7 +14,7 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 
 from services.ack import printing, problems, sheet, wording, workbook
-from services.ack.api.bodies import CircularOut, RecipientOut
+from services.ack.api.views import CircularOut, RecipientOut
 from services.ack.resources import Resources
 from services.ack.store import circulars, recipients
 from services.ack.store.circulars import Circular, Counts

@@ -9,17 +9,10 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 
 from services.ack.acknowledging import Asked, Caller, Recorded
-from services.ack.api.bodies import (
-    AcknowledgmentIn,
-    AcknowledgmentOut,
-    BulkIn,
-    BulkItemOut,
-    BulkOut,
-    OwnRecipientOut,
-    WaitingOut,
-    WaitingPage,
-)
+from services.ack.api.answers import AcknowledgmentOut, BulkItemOut, BulkOut
+from services.ack.api.bodies import AcknowledgmentIn, BulkIn
 from services.ack.api.dependencies import Ack, Acknowledger, RecipientReader, by_link
+from services.ack.api.views import OwnRecipientOut, WaitingOut, WaitingPage
 from services.ack.facts import Door
 from services.ack.store import circulars, recipients
 from shared import problems as common

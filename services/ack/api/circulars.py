@@ -6,8 +6,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from services.ack.api.bodies import CircularOut, FollowedRecipientOut, RecipientPage, TrackingLinkOut
 from services.ack.api.dependencies import Ack, CircularReader, sent_by
+from services.ack.api.views import CircularOut, FollowedRecipientOut, RecipientPage, TrackingLinkOut
 from services.ack.fold import State
 from services.ack.store import circulars, recipients
 from services.ack.store.recipients import Show

@@ -6,16 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Path
 
 from services.ack.acknowledging import Caller, Recorded, Side, change_answer
-from services.ack.api.bodies import (
-    AcknowledgmentOut,
-    AttestedIn,
-    CorrectionIn,
-    DisputeIn,
-    DisputeReplyIn,
-    EventOut,
-    TimelineOut,
-    WithdrawalIn,
-)
+from services.ack.api.answers import AcknowledgmentOut, EventOut, TimelineOut
+from services.ack.api.bodies import AttestedIn, CorrectionIn, DisputeIn, DisputeReplyIn, WithdrawalIn
 from services.ack.api.dependencies import Ack, Acknowledger, CircularReader, RecipientReader, by_link
 from services.ack.facts import Door
 from services.ack.resources import Resources

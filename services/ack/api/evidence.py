@@ -6,8 +6,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
 
-from services.ack.api.bodies import RotatedKeyOut
 from services.ack.api.dependencies import Ack, CircularReader, RecipientReader, sent_by
 from services.ack.evidence.form import HEADER_FORMAT, Sealed, Signer, b64, moment
 from services.ack.evidence.publishing import published_keys
@@ -23,6 +23,13 @@ from shared.postgres import Database
 from shared.problems import ProblemError
 
 router = APIRouter(prefix="/v1", tags=["evidence"])
+
+
+class RotatedKeyOut(BaseModel):
+    """The key that signs receipts from now on."""
+
+    kid: str
+
 
 Operator = Annotated[Principal, Depends(needs(Scope.OPERATE))]
 MEDIA_TYPE = "application/x-ndjson"

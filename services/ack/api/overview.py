@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.ack import problems
-from services.ack.api.bodies import CircularOut
 from services.ack.api.dependencies import Ack, CircularReader
+from services.ack.api.views import CircularOut
 from services.ack.store import circulars, overview
 from services.ack.store.overview import Sender, Wanted
 from services.ack.view import matrix_of
