@@ -26,7 +26,7 @@ FROM circulars, generate_series(1, $1::bigint)
 ADD_RECIPIENTS: Final = """
 INSERT INTO recipients (recipient_id, circular_id, position, agency_id, title, relay_duty, state, recalled_at, recall_reason,
     receive_number, receive_date, registrar_name, recorded_at, rejection_reason, dispute_text, handed_over_at)
-SELECT gen_random_uuid(), c.circular_id, n, CASE WHEN n % 100 = 0 THEN $2 ELSE gen_random_uuid() END, 'หน่วยงานที่ ' || n, false,
+SELECT gen_random_uuid(), c.circular_id, n, CASE WHEN n % 100 = 0 THEN $2 ELSE gen_random_uuid() END, 'หน่วยงานที่ ' || n, n % 100 = 7,
     (ARRAY['awaiting', 'handed_over', 'registered', 'registered', 'rejected', 'recalled'])[1 + n % 6],
     CASE WHEN n % 6 = 5 THEN $3::timestamptz END, CASE WHEN n % 6 = 5 THEN 'ผิด' END, '๑', $3::timestamptz::date, 'สมหญิง',
     $3::timestamptz + n * interval '1 minute', 'other', CASE WHEN n % 500 = 3 THEN 'เลขไม่ตรง' END, $3::timestamptz
@@ -58,6 +58,7 @@ async def test_figures_and_pages_of_a_circular_do_not_read_those_of_others(ack: 
         ours, late = sent.circular_id, NOW + timedelta(minutes=9_000)
         looks: dict[str, tuple[LiteralString, tuple[object, ...]]] = {
             "matrix": (circulars.MATRIX, ([ours],)),
+            "relaying": (circulars.RELAYING, ([ours],)),
             "own deadlines": (circulars.OWN_DEADLINES, ([ours],)),
             "open of agencies": (calendars.OPEN_OF_AGENCIES, ([agency_id], UUID(int=0), UUID(int=0), 100)),
             "open": (calendars.OPEN, (UUID(int=0), UUID(int=0), 100)),

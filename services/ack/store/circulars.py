@@ -32,10 +32,14 @@ FROM circulars c LEFT JOIN successions s ON s.circular_id = c.circular_id WHERE 
 """
 
 MATRIX: Final = """
-SELECT circular_id, state, count(*) AS recipients, count(handed_over_at) AS handed_over, max(handed_over_at) AS last_hand_over_at,
-    count(*) FILTER (WHERE relay_duty) AS relay_duties, count(relayed_circular_id) AS relayed,
-    sum(onward_recipients)::bigint AS onward_recipients
+SELECT circular_id, state, count(*) AS recipients, count(handed_over_at) AS handed_over, max(handed_over_at) AS last_hand_over_at
 FROM recipients WHERE circular_id = ANY($1::uuid[]) GROUP BY circular_id, state
+"""
+
+RELAYING: Final = """
+SELECT circular_id, count(*) FILTER (WHERE relay_duty) AS relay_duties, count(relayed_circular_id) AS relayed,
+    sum(onward_recipients)::bigint AS onward_recipients
+FROM recipients WHERE circular_id = ANY($1::uuid[]) AND (relay_duty OR relayed_circular_id IS NOT NULL) GROUP BY circular_id
 """
 
 OWN_DEADLINES: Final = """
@@ -170,16 +174,19 @@ async def counts_of_many(connection: Connection, circular_ids: Sequence[UUID]) -
         states[row["circular_id"]].append(row)
     for row in await connection.fetch(OWN_DEADLINES, list(circular_ids)):
         own[row["circular_id"]].append(row)
-    return {circular_id: _counts(states[circular_id], own[circular_id]) for circular_id in circular_ids}
+    relaying = {row["circular_id"]: row for row in await connection.fetch(RELAYING, list(circular_ids))}
+    return {
+        circular_id: _counts(states[circular_id], own[circular_id], relaying.get(circular_id)) for circular_id in circular_ids
+    }
 
 
-def _counts(rows: Sequence[Row], own: Sequence[Row]) -> Counts:
+def _counts(rows: Sequence[Row], own: Sequence[Row], relaying: Row | None) -> Counts:
     return Counts(
         by_state={State(row["state"]): row["recipients"] for row in rows},
         handed_over=sum(row["handed_over"] for row in rows),
         last_hand_over_at=max((row["last_hand_over_at"] for row in rows if row["last_hand_over_at"]), default=None),
-        relay_duties=sum(row["relay_duties"] for row in rows),
-        relayed=sum(row["relayed"] for row in rows),
-        onward_recipients=sum(row["onward_recipients"] for row in rows),
+        relay_duties=0 if relaying is None else relaying["relay_duties"],
+        relayed=0 if relaying is None else relaying["relayed"],
+        onward_recipients=0 if relaying is None else relaying["onward_recipients"],
         own_deadlines=tuple((row["due_at"], row["recipients"]) for row in own),
     )
