@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Final
 from uuid import UUID
 
@@ -30,12 +31,12 @@ class LinkSigner:
 
     def sign(self, purpose: Purpose, subject: UUID, *, generation: int = 0) -> str:
         """A URL-safe token that names `subject`; of each `generation` another, though signed in the same second."""
-        return self._serializer(purpose).dumps(f"{subject.hex}.{generation}" if generation else subject.hex)
+        return _serializer(self.key, purpose).dumps(f"{subject.hex}.{generation}" if generation else subject.hex)
 
     def read(self, purpose: Purpose, token: str, *, max_age: int | None = None) -> UUID:
         """The subject of `token`; raises `LinkError` when it is spoilt, of another purpose, or older than `max_age`."""
         try:
-            value: object = self._serializer(purpose).loads(token, max_age=max_age)
+            value: object = _serializer(self.key, purpose).loads(token, max_age=max_age)
         except BadSignature as error:
             raise LinkError("the link is spoilt or has expired") from error
         subject, _, _generation = value.partition(".") if isinstance(value, str) else ("", "", "")
@@ -43,5 +44,7 @@ class LinkSigner:
             raise LinkError("the link names nothing")
         return UUID(subject)
 
-    def _serializer(self, purpose: Purpose) -> URLSafeTimedSerializer:
-        return URLSafeTimedSerializer(self.key, salt=f"wian-{purpose}")
+
+@cache
+def _serializer(key: str, purpose: Purpose) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(key, salt=f"wian-{purpose}")

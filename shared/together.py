@@ -12,6 +12,8 @@ from shared.problems import ProblemError
 MOST_TOGETHER: Final = 64
 # A group that waits for something which somebody else changes does not hold up the calls that come after it.
 GROUPS_AT_ONCE: Final = 3
+# Seconds. Until then, what comes while a group is under way gathers into the next: larger groups cost less an item.
+HELD_UP: Final = 0.02
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -28,6 +30,7 @@ class Together(Generic[T, R]):
         self._work = work
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._groups: set[asyncio.Task[None]] = set()
+        self._held_up: asyncio.TimerHandle | None = None
 
     async def ask(self, item: T) -> R:
         """What came of this item. Raises ProblemError, Unavailable, or what `work` raises for it alone."""
@@ -36,13 +39,20 @@ class Together(Generic[T, R]):
         self._begin()
         return await future
 
-    def _begin(self) -> None:
+    def _begin(self, *, held_up: bool = False) -> None:
         while self._waiting and len(self._groups) < GROUPS_AT_ONCE:
+            if self._groups and len(self._waiting) < MOST_TOGETHER and not held_up:
+                self._held_up = self._held_up or asyncio.get_running_loop().call_later(HELD_UP, self._begin_beside)
+                return
             group = [self._waiting.popleft() for _ in range(min(MOST_TOGETHER, len(self._waiting)))]
             # A group belongs to no request: it must not log under the identity of the first.
             task = asyncio.get_running_loop().create_task(self._run(group), context=Context())
             self._groups.add(task)
             task.add_done_callback(self._ended)
+
+    def _begin_beside(self) -> None:
+        self._held_up = None
+        self._begin(held_up=True)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._groups.discard(task)

@@ -5,7 +5,7 @@ import json
 import statistics
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import aiohttp
@@ -22,6 +22,7 @@ from wian.bench.system import System
 from wian.embedded.processes import OwnedProcess
 
 ACKNOWLEDGMENTS: Final = 6_000
+TURNS: Final = 5
 AT_ONCE: Final = 64
 BULK: Final = 10_000
 LONG: Final = 100_000
@@ -89,18 +90,25 @@ async def _circular(system: System, agency_id: UUID, recipients: int) -> tuple[U
 
 
 async def _one_by_one(system: System, url: str, agency_id: UUID) -> list[Figure]:
-    _, recipients = await _circular(system, agency_id, ACKNOWLEDGMENTS)
     signer = LinkSigner(system.variables["WIAN_LINK_KEY"])
-    posts = [(f"/v1/acknowledgments/{signer.sign(Purpose.ACKNOWLEDGE, one)}", ANSWER) for one in recipients]
+    inserted = {"number": "๑๑๐๗๒", "day": "2026-11-20", "name": "สมหญิง รักงาน", "body": ANSWER}
+    taken, bare = list[dict[str, Any]](), list[dict[str, Any]]()
     async with served(system, ["wian.bench.bare_insert"]) as (bare_url, _):
-        inserted = {"number": "๑๑๐๗๒", "day": "2026-11-20", "name": "สมหญิง รักงาน", "body": ANSWER}
-        bare = await posted(system, bare_url, [("/insert", inserted)] * ACKNOWLEDGMENTS, AT_ONCE)
-    taken = await posted(system, url, posts, AT_ONCE)
-    if taken["statuses"] != {"200": ACKNOWLEDGMENTS}:
-        raise RuntimeError(f"acknowledgments were refused: {taken['statuses']}")
+        # By turns, so that both meet the same machine, and the median, so that one slow moment of it counts for neither.
+        for _ in range(TURNS):
+            _, recipients = await _circular(system, agency_id, ACKNOWLEDGMENTS)
+            posts = [(f"/v1/acknowledgments/{signer.sign(Purpose.ACKNOWLEDGE, one)}", ANSWER) for one in recipients]
+            bare.append(await posted(system, bare_url, [("/insert", inserted)] * ACKNOWLEDGMENTS, AT_ONCE))
+            taken.append(await posted(system, url, posts, AT_ONCE))
+            if taken[-1]["statuses"] != {"200": ACKNOWLEDGMENTS}:
+                raise RuntimeError(f"acknowledgments were refused: {taken[-1]['statuses']}")
+
+    def median(of: list[dict[str, Any]], what: str) -> float:
+        return statistics.median(one[what] for one in of)
+
     return [
-        figure("acks_per_s", taken["per_s"], "1/s", bare["per_s"]),
-        figure("acks_p99_ms", taken["p99"] * 1000, "ms", bare["p99"] * 1000),
+        figure("acks_per_s", median(taken, "per_s"), "1/s", median(bare, "per_s")),
+        figure("acks_p99_ms", median(taken, "p99") * 1000, "ms", median(bare, "p99") * 1000),
     ]
 
 
