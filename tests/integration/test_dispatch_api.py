@@ -1,7 +1,6 @@
 """The API of dispatch: endpoints, the pull inbox, deliveries, and what acknowledgments do to them."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from uuid import uuid4
 
 import pytest
@@ -9,22 +8,9 @@ import pytest
 from shared.access import Scope
 from shared.contracts.events import Channel, DeliveriesHandedOver, DeliveriesUndeliverable, RecipientRejected, Secrecy
 from shared.links import LinkSigner, Purpose
-from tests.support.dispatch import Bench, agency_saved, bench, circular_dispatched, gathered, letter, recipient_registered
+from tests.support.dispatch import Bench, agency_saved, circular_dispatched, gathered, letter, recipient_registered
 from tests.support.eventually import eventually
-from tests.support.receiver import Answer, Receiver, receiver
-from tests.support.tokens import TokenIssuer
-
-
-@pytest.fixture
-async def endpoint() -> AsyncGenerator[Receiver]:
-    async with receiver() as running:
-        yield running
-
-
-@pytest.fixture
-async def dispatch(settings_environment: dict[str, str], token_issuer: TokenIssuer) -> AsyncGenerator[Bench]:
-    async with bench(settings_environment, token_issuer) as opened:
-        yield opened
+from tests.support.receiver import Answer, Receiver
 
 
 async def test_an_endpoint_is_set_shown_without_its_secret_and_removed(dispatch: Bench) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
@@ -18,20 +17,13 @@ from services.dispatch.store.claims import LOCK_DUE
 from shared.broker import Verdict
 from tests.support.dispatch import Bench, bench, circular_dispatched
 from tests.support.eventually import eventually
-from tests.support.receiver import Answer, Receiver, receiver
+from tests.support.receiver import Answer, Receiver
 from tests.support.tokens import TokenIssuer
 
 
 @pytest.fixture
-async def endpoint() -> AsyncGenerator[Receiver]:
-    async with receiver() as running:
-        yield running
-
-
-@pytest.fixture
-async def dispatch(settings_environment: dict[str, str], token_issuer: TokenIssuer) -> AsyncGenerator[Bench]:
-    async with bench(settings_environment, token_issuer, dispatch_agency_in_flight="3", dispatch_breaker_failures="2") as opened:
-        yield opened
+def dispatch_variables() -> dict[str, str]:
+    return {"dispatch_agency_in_flight": "3", "dispatch_breaker_failures": "2"}
 
 
 async def _count(dispatch: Bench, condition: str) -> int:

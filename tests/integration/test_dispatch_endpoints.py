@@ -1,7 +1,6 @@
 """Endpoints: proof of the address, pause and resume, rotation of keys, `v1a`, the test event, and the agency's health page."""
 
 import base64
-from collections.abc import AsyncGenerator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,21 +17,13 @@ from services.dispatch.store.endpoints import MOST_OLD_KEYS
 from services.dispatch.store.seals import Seals
 from services.dispatch.vault import Vault
 from shared.access import Scope
-from tests.support.dispatch import Bench, agency_saved, bench, circular_dispatched
-from tests.support.receiver import Answer, Received, Receiver, receiver
-from tests.support.tokens import TokenIssuer
+from tests.support.dispatch import Bench, agency_saved, circular_dispatched
+from tests.support.receiver import Answer, Received, Receiver
 
 
 @pytest.fixture
-async def endpoint() -> AsyncGenerator[Receiver]:
-    async with receiver() as running:
-        yield running
-
-
-@pytest.fixture
-async def dispatch(settings_environment: dict[str, str], token_issuer: TokenIssuer) -> AsyncGenerator[Bench]:
-    async with bench(settings_environment, token_issuer, dispatch_endpoint_proof="required") as opened:
-        yield opened
+def dispatch_variables() -> dict[str, str]:
+    return {"dispatch_endpoint_proof": "required"}
 
 
 async def known_agency(dispatch: Bench) -> UUID:

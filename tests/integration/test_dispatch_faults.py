@@ -43,11 +43,10 @@ from shared.broker import Verdict
 from shared.contracts.events import DeliveriesHandedOver
 from shared.runtime import run_workers
 from tests.support.cable import cable_to
-from tests.support.dispatch import Bench, bench, circular_dispatched, dispatch_settings, gathered, recipient_registered
+from tests.support.dispatch import Bench, circular_dispatched, dispatch_settings, gathered, recipient_registered
 from tests.support.eventually import eventually
 from tests.support.peers import answering, peer, silent
-from tests.support.receiver import Answer, Receiver, receiver
-from tests.support.tokens import TokenIssuer
+from tests.support.receiver import Answer, Receiver
 
 TESTS = Path(__file__).parents[1]
 # As long as the worker of the report lived.
@@ -55,15 +54,8 @@ OUTAGE_SECONDS = 3.0
 
 
 @pytest.fixture
-async def endpoint() -> AsyncGenerator[Receiver]:
-    async with receiver() as running:
-        yield running
-
-
-@pytest.fixture
-async def dispatch(settings_environment: dict[str, str], token_issuer: TokenIssuer) -> AsyncGenerator[Bench]:
-    async with bench(settings_environment, token_issuer, dispatch_retry_schedule="0.05,0.05") as opened:
-        yield opened
+def dispatch_variables() -> dict[str, str]:
+    return {"dispatch_retry_schedule": "0.05,0.05"}
 
 
 @asynccontextmanager

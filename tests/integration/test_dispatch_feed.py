@@ -3,7 +3,6 @@
 import asyncio
 import random
 import re
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -31,18 +30,11 @@ from shared.contracts.events import (
 )
 from shared.pages import write_cursor
 from shared.postgres import Connection
-from tests.support.dispatch import Bench, bench, circular_dispatched, gathered, letter, recipient_registered
+from tests.support.dispatch import Bench, circular_dispatched, gathered, letter, recipient_registered
 from tests.support.receiver import receiver
-from tests.support.tokens import TokenIssuer
 from wian.reference import DOCS
 
 REMINDER: Final = {"deadline": "2026-11-23T00:00:00Z", "overdue": False, "escalation": False, "rung": 1}
-
-
-@pytest.fixture
-async def dispatch(settings_environment: dict[str, str], token_issuer: TokenIssuer) -> AsyncGenerator[Bench]:
-    async with bench(settings_environment, token_issuer) as opened:
-        yield opened
 
 
 async def _place(dispatch: Bench) -> int:

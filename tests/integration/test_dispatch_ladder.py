@@ -1,7 +1,6 @@
 """The ladder over a real database: the steps' ends are stored and kept, the first success cancels the rest, counters follow the log."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -18,30 +17,16 @@ from shared.contracts.envelope import Envelope
 from shared.contracts.events import Channel, DeliveriesHandedOver, Speed
 from shared.contracts.topology import SENDING_CHANNELS, Lane
 from shared.thai.dates import bangkok_date
-from tests.support.dispatch import Bench, bench, circular_dispatched, gathered, letter
+from tests.support.dispatch import Bench, circular_dispatched, gathered, letter
 from tests.support.eventually import eventually
-from tests.support.receiver import Answer, MailSink, Receiver, mail_sink, receiver
-from tests.support.tokens import TokenIssuer
+from tests.support.receiver import Answer, MailSink, Receiver
 
 PAIRS = [(first, then) for first in LADDER for then in LADDER if LADDER.index(first) <= LADDER.index(then)]
 
 
 @pytest.fixture
-async def endpoint() -> AsyncGenerator[Receiver]:
-    async with receiver() as running:
-        yield running
-
-
-@pytest.fixture
-async def sink() -> AsyncGenerator[MailSink]:
-    async with mail_sink() as running:
-        yield running
-
-
-@pytest.fixture
-async def dispatch(settings_environment: dict[str, str], token_issuer: TokenIssuer, sink: MailSink) -> AsyncGenerator[Bench]:
-    async with bench(settings_environment, token_issuer, dispatch_smtp_port=str(sink.port)) as opened:
-        yield opened
+def dispatch_variables(sink: MailSink) -> dict[str, str]:
+    return {"dispatch_smtp_port": str(sink.port)}
 
 
 async def let_step_end(dispatch: Bench) -> None:

@@ -18,7 +18,7 @@ from shared.contracts.events import AttachmentLink, Channel, DeliveriesHandedOve
 from shared.contracts.topology import Lane
 from shared.links import LinkSigner, Purpose
 from tests.support.dispatch import Bench, bench, circular_dispatched, letter
-from tests.support.receiver import MailSink, mail_sink
+from tests.support.receiver import MailSink
 from tests.support.tokens import TokenIssuer
 
 PDF = b"%PDF-1.7 " + b"x" * 2000
@@ -69,18 +69,8 @@ async def files() -> AsyncGenerator[Files]:
 
 
 @pytest.fixture
-async def sink() -> AsyncGenerator[MailSink]:
-    async with mail_sink() as running:
-        yield running
-
-
-@pytest.fixture
-async def dispatch(
-    settings_environment: dict[str, str], token_issuer: TokenIssuer, sink: MailSink, files: Files
-) -> AsyncGenerator[Bench]:
-    more = {"dispatch_smtp_port": str(sink.port), "dispatch_internal_url": files.url}
-    async with bench(settings_environment, token_issuer, **more) as opened:
-        yield opened
+def dispatch_variables(sink: MailSink, files: Files) -> dict[str, str]:
+    return {"dispatch_smtp_port": str(sink.port), "dispatch_internal_url": files.url}
 
 
 def _text(message: EmailMessage, kind: str = "plain") -> str:

@@ -1,7 +1,6 @@
 """Mails beside letters against a real mail server: reminders, and what was answered in an agency's name."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from uuid import uuid4
@@ -24,7 +23,7 @@ from tests.support.dispatch import (
     recipients_reminded,
 )
 from tests.support.eventually import eventually
-from tests.support.receiver import MailSink, mail_sink
+from tests.support.receiver import MailSink
 from tests.support.tokens import TokenIssuer
 
 MAILBOX = "saraban@example.go.th"
@@ -34,16 +33,8 @@ SUBJECT = "การพัฒนางานบริการประชาช
 
 
 @pytest.fixture
-async def sink() -> AsyncGenerator[MailSink]:
-    async with mail_sink() as running:
-        yield running
-
-
-@pytest.fixture
-async def dispatch(settings_environment: dict[str, str], token_issuer: TokenIssuer, sink: MailSink) -> AsyncGenerator[Bench]:
-    more = {"dispatch_smtp_port": str(sink.port), "dispatch_bounce_domain": BOUNCES}
-    async with bench(settings_environment, token_issuer, **more) as opened:
-        yield opened
+def dispatch_variables(sink: MailSink) -> dict[str, str]:
+    return {"dispatch_smtp_port": str(sink.port), "dispatch_bounce_domain": BOUNCES}
 
 
 def _text(message: EmailMessage, kind: str = "plain") -> str:

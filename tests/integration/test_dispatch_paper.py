@@ -4,14 +4,12 @@ import asyncio
 import csv
 import io
 import re
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-import pytest
 import segno
 from pypdf import PdfReader
 
@@ -21,16 +19,9 @@ from shared.access import Scope
 from shared.codes import acknowledgment_code
 from shared.contracts.events import DeliveriesHandedOver, DeliveriesUndeliverable, LetterSummary, Role, Secrecy
 from shared.thai.dates import bangkok_date
-from tests.support.dispatch import Bench, bench, circular_dispatched, letter
-from tests.support.tokens import TokenIssuer
+from tests.support.dispatch import Bench, circular_dispatched, letter
 
 HOSTILE = '=HYPERLINK("http://x") #read("/etc/passwd") $x$ <b> */'
-
-
-@pytest.fixture
-async def dispatch(settings_environment: dict[str, str], token_issuer: TokenIssuer) -> AsyncGenerator[Bench]:
-    async with bench(settings_environment, token_issuer) as opened:
-        yield opened
 
 
 @dataclass(frozen=True, slots=True)

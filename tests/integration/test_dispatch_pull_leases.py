@@ -18,16 +18,14 @@ from shared.access import Scope
 from shared.contracts.events import AttachmentLink, DeliveriesHandedOver
 from shared.links import LinkSigner, Purpose
 from shared.runtime import HttpServer
-from tests.support.dispatch import Bench, bench, circular_dispatched, letter, recipient_registered
+from tests.support.dispatch import Bench, circular_dispatched, letter, recipient_registered
 from tests.support.eventually import eventually
 from tests.support.receiver import receiver
-from tests.support.tokens import TokenIssuer
 
 
 @pytest.fixture
-async def dispatch(settings_environment: dict[str, str], token_issuer: TokenIssuer) -> AsyncGenerator[Bench]:
-    async with bench(settings_environment, token_issuer, dispatch_pull_interval="0.05") as opened:
-        yield opened
+def dispatch_variables() -> dict[str, str]:
+    return {"dispatch_pull_interval": "0.05"}
 
 
 class Puller:

@@ -1,31 +1,16 @@
 """A sender has a circular sent again to those who have it and do not answer."""
 
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-import pytest
 
 from shared.access import Scope
 from shared.contracts.events import CircularDispatched, DeliveriesHandedOver
 from shared.thai.dates import bangkok_date
-from tests.support.dispatch import Bench, bench, circular_dispatched, gathered, recipient_registered
-from tests.support.receiver import Receiver, receiver
-from tests.support.tokens import TokenIssuer
-
-
-@pytest.fixture
-async def endpoint() -> AsyncGenerator[Receiver]:
-    async with receiver() as running:
-        yield running
-
-
-@pytest.fixture
-async def dispatch(settings_environment: dict[str, str], token_issuer: TokenIssuer) -> AsyncGenerator[Bench]:
-    async with bench(settings_environment, token_issuer) as opened:
-        yield opened
+from tests.support.dispatch import Bench, circular_dispatched, gathered, recipient_registered
+from tests.support.receiver import Receiver
 
 
 async def handed_over(dispatch: Bench, endpoint: Receiver, count: int) -> tuple[UUID, CircularDispatched]:

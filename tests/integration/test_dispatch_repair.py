@@ -1,32 +1,17 @@
 """Undeliverable letters: listed with cause, blame and remedy, set going again one or many, and never another agency's."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator
 from typing import Any, get_args
 from uuid import UUID, uuid4
 
 import httpx
-import pytest
 
 from services.dispatch import reasons
 from services.dispatch.causes import CATALOGUE, cause_of
 from shared.access import Scope
 from shared.contracts.events import CircularDispatched, DeliveriesHandedOver
-from tests.support.dispatch import Bench, bench, circular_dispatched, gathered, recipient_registered
-from tests.support.receiver import Answer, Receiver, receiver
-from tests.support.tokens import TokenIssuer
-
-
-@pytest.fixture
-async def endpoint() -> AsyncGenerator[Receiver]:
-    async with receiver() as running:
-        yield running
-
-
-@pytest.fixture
-async def dispatch(settings_environment: dict[str, str], token_issuer: TokenIssuer) -> AsyncGenerator[Bench]:
-    async with bench(settings_environment, token_issuer) as opened:
-        yield opened
+from tests.support.dispatch import Bench, circular_dispatched, gathered, recipient_registered
+from tests.support.receiver import Answer, Receiver
 
 
 async def fail_all(dispatch: Bench) -> None:

@@ -5,8 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.support.dispatch import Bench, bench, circular_dispatched
-from tests.support.tokens import TokenIssuer
+from tests.support.dispatch import Bench, circular_dispatched
 from wian.simulator.behaviours import gzip_bomb
 from wian.simulator.catalogue import Recipient
 from wian.simulator.received import Signature
@@ -43,10 +42,8 @@ TAKEN: Result = ("delivered", None, 204)
 
 
 @pytest.fixture
-async def dispatch(settings_environment: dict[str, str], token_issuer: TokenIssuer) -> AsyncGenerator[Bench]:
-    waits = {"dispatch_request_timeout": str(REQUEST_TIMEOUT), "dispatch_connect_timeout": "1"}
-    async with bench(settings_environment, token_issuer, **waits) as opened:
-        yield opened
+def dispatch_variables() -> dict[str, str]:
+    return {"dispatch_request_timeout": str(REQUEST_TIMEOUT), "dispatch_connect_timeout": "1"}
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
@@ -21,18 +20,6 @@ from tests.support.receiver import Answer, Receiver, receiver
 from tests.support.tokens import TokenIssuer
 
 READER = (Scope.CIRCULARS_READ, Scope.DELIVERIES_READ)
-
-
-@pytest.fixture
-async def dispatch(settings_environment: dict[str, str], token_issuer: TokenIssuer) -> AsyncGenerator[Bench]:
-    async with bench(settings_environment, token_issuer) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def endpoint() -> AsyncGenerator[Receiver]:
-    async with receiver() as opened:
-        yield opened
 
 
 async def _place(dispatch: Bench) -> int:

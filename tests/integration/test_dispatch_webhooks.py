@@ -1,7 +1,7 @@
 """Webhooks end to end against a scripted endpoint: signed, the same at every retry, once, and fenced."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -19,20 +19,8 @@ from shared.runtime import run_workers
 from tests.support.cable import cable_to
 from tests.support.dispatch import TRACEPARENT, Bench, agency_saved, bench, circular_dispatched, gathered
 from tests.support.eventually import eventually
-from tests.support.receiver import Answer, Receiver, receiver
+from tests.support.receiver import Answer, Receiver
 from tests.support.tokens import TokenIssuer
-
-
-@pytest.fixture
-async def endpoint() -> AsyncGenerator[Receiver]:
-    async with receiver() as running:
-        yield running
-
-
-@pytest.fixture
-async def dispatch(settings_environment: dict[str, str], token_issuer: TokenIssuer) -> AsyncGenerator[Bench]:
-    async with bench(settings_environment, token_issuer) as opened:
-        yield opened
 
 
 async def test_a_circular_to_99_is_handed_over_signed_and_reported(

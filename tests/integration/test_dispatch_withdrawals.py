@@ -1,7 +1,6 @@
 """A recall stops what was not handed over, once and in any order; successions and errata reach whom they concern."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from typing import Any
 from uuid import UUID
 
@@ -12,22 +11,9 @@ from services.dispatch.sequencer import Sequencer
 from shared.access import Scope
 from shared.contracts.events import CircularDispatched, DeliveriesHandedOver, DeliveriesRecalled, DeliveriesUndeliverable
 from tests.support import afterwards
-from tests.support.dispatch import Bench, bench, circular_dispatched, recipient_registered
+from tests.support.dispatch import Bench, circular_dispatched, recipient_registered
 from tests.support.eventually import eventually
-from tests.support.receiver import Answer, Receiver, receiver
-from tests.support.tokens import TokenIssuer
-
-
-@pytest.fixture
-async def dispatch(settings_environment: dict[str, str], token_issuer: TokenIssuer) -> AsyncGenerator[Bench]:
-    async with bench(settings_environment, token_issuer) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def endpoint() -> AsyncGenerator[Receiver]:
-    async with receiver() as opened:
-        yield opened
+from tests.support.receiver import Answer, Receiver
 
 
 async def _recall(dispatch: Bench, circular: CircularDispatched) -> None:

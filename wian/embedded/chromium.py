@@ -83,5 +83,7 @@ async def _unpacked_chromium(home: Path) -> Chromium:
                 f"There is no Chromium on the PATH, and it could not be fetched from this system's package sources: {_REMEDY}. {error}"
             ) from error
     libraries = [tree / "usr/lib/chromium", *sorted(tree.glob("*lib/*-linux-gnu*")), *sorted(tree.glob("usr/lib/*-linux-gnu*"))]
+    # What only one package's libraries need lies a folder deeper, where they look for it by its path in an installed system.
+    libraries += sorted({library.parent for library in tree.glob("usr/lib/*-linux-gnu*/*/lib*.so*")})
     paths = ":".join(str(folder) for folder in libraries)
     return Chromium(tree / "usr/lib/chromium/chromium", {"LD_LIBRARY_PATH": paths, "FONTCONFIG_FILE": str(tree / "fonts.conf")})
