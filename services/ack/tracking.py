@@ -18,6 +18,8 @@ PROGRESS_WORDS: Final = {
     Progress.COMPLETE: Words("ตอบครบทุกหน่วยงาน", "complete"),
     Progress.OVERDUE: Words("พ้นกำหนดตอบรับ", "overdue"),
 }
+# Complete, but not all have answered: from some the letter was recalled.
+NOBODY_LEFT: Final = Words("ไม่มีหน่วยงานค้างตอบ", "nobody left to answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,8 @@ class Line:
     words: Words
     stamp: str
     note: str
+    marks: str
     relay: str
-    late: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,12 @@ async def read_tracking(database: Database, rows: int, circular: Circular, after
 def tracking_of(circular: Circular, counts: Counts, rows: list[Recipient], now: datetime) -> Tracking:
     """The circular and these of its recipients, in words."""
     matrix = matrix_of(circular, counts, now)
+    words = PROGRESS_WORDS[matrix.progress]
+    if matrix.progress is Progress.COMPLETE and matrix.recalled:
+        words = NOBODY_LEFT
     return Tracking(
         matrix.progress,
-        PROGRESS_WORDS[matrix.progress],
+        words,
         _figures(matrix),
         _relay(counts),
         tuple(_line(row, circular.deadline, now) for row in rows),
@@ -92,8 +97,8 @@ def document(tracking: Tracking) -> dict[str, object]:
                 "state_en": line.words.en,
                 "stamp": line.stamp,
                 "note": line.note,
+                "marks": line.marks,
                 "relay": line.relay,
-                "late": line.late,
             }
             for line in tracking.lines
         ],
@@ -141,7 +146,7 @@ def _line(row: Recipient, deadline: datetime | None, now: datetime) -> Line:
         state=row.state.value,
         words=wording.STATES[row.state],
         stamp=first,
-        note=" · ".join(part for part in (*wording.redirections(row), second, wording.contact(row)) if part),
+        note=" · ".join(part for part in (second, wording.contact(row)) if part),
+        marks=" · ".join(wording.marks(row, deadline, now)),
         relay=relay,
-        late=row.is_late(deadline, now),
     )

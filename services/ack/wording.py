@@ -145,7 +145,7 @@ def stamp(recipient: Recipient) -> tuple[str, str]:
 
 
 def marks(recipient: Recipient, deadline: datetime | None, now: datetime) -> tuple[str, ...]:
-    """What a reader of the annex must know beside the stamp: who wrote it down, that it is late, corrected, doubted or sent on."""
+    """What a reader must know beside the stamp: who wrote it down, that it is late, corrected, doubted or sent on."""
     found = list(redirections(recipient))
     if recipient.dispute_text is not None:
         found.append("ทักท้วงเลขรับ")

@@ -209,8 +209,8 @@ async def test_the_pages_script_gets_what_has_changed_and_304_otherwise(ack: Ope
         "state_en": "registered",
         "stamp": "เลขรับ ๑๑๐๗๒ ลว. ๒๓ พ.ย. ๖๙ ๐๙.๓๐ น.",
         "note": REGISTERED["registrar_name"],
+        "marks": "",
         "relay": "",
-        "late": False,
     }
 
 

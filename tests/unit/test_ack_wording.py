@@ -11,6 +11,7 @@ from services.ack.facts import Level, RejectionReason
 from services.ack.fold import State
 from services.ack.store.circulars import Circular, Counts
 from services.ack.store.recipients import Recipient
+from services.ack.tracking import tracking_of
 from services.ack.view import Progress, matrix_of
 from shared.contracts.events import Channel, CitedLetter, ListedEnclosure, Role, Secrecy, Speed
 from tests.support.ack import NOW, SENT_AT, letter
@@ -76,6 +77,18 @@ def test_the_printed_row_begins_its_second_line_with_the_marks() -> None:
     ((printed,),) = cast("list[list[dict[str, Any]]]", sheet.sheet_data(sheet.Annex(sent, matrix, [row], NOW))["pages"])
     assert printed["first"] == "เลขรับ สค ๑๒๓/๖๙ ลว. ๒๓ พ.ย. ๖๙ และอีก ๑ ทะเบียน"
     assert printed["second"] == "ทักท้วงเลขรับ · บันทึกโดยผู้ส่ง · เกินกำหนด · สมหญิง รักงาน"
+
+
+def test_the_tracking_page_shows_the_marks_of_a_line_and_names_no_answer_that_nobody_gave() -> None:
+    sent = Circular(UUID(int=1), UUID(int=2), "จังหวัด", "Province", letter(), SENT_AT, SENT_AT, 1)
+    doubted = recipient(**REGISTERED, door="clerk", dispute_text="ไม่ใช่")
+    shown = tracking_of(sent, Counts({State.REGISTERED: 1}, 1, NOW, 0, 0, 0), [doubted], NOW)
+    assert shown.words.th == "ตอบครบทุกหน่วยงาน"
+    assert shown.lines[0].marks == "ทักท้วงเลขรับ · บันทึกโดยผู้ส่ง · เกินกำหนด"
+    silent = tracking_of(sent, Counts({State.AWAITING: 1}, 0, None, 0, 0, 0), [recipient()], NOW)
+    assert (silent.words.th, silent.lines[0].marks) == ("พ้นกำหนดตอบรับ", "พ้นกำหนด ยังไม่ตอบ")
+    recalled = tracking_of(sent, Counts({State.RECALLED: 1}, 0, None, 0, 0, 0), [], NOW)
+    assert recalled.words.th == "ไม่มีหน่วยงานค้างตอบ"
 
 
 def test_every_state_channel_reason_and_class_has_words() -> None:

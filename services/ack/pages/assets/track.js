@@ -58,10 +58,10 @@
       }
       const changed = row.dataset.state !== line.state;
       row.dataset.state = line.state;
-      row.toggleAttribute("data-late", line.late);
       write(row.querySelector(".state"), line.state_th);
       write(row.querySelector(".state-en"), line.state_en);
       write(row.querySelector(".first"), line.stamp);
+      write(row.querySelector(".marks"), line.marks);
       write(row.querySelector(".second-line"), line.note);
       write(row.querySelector(".relays"), line.relay);
       if (changed) {
