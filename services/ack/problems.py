@@ -192,16 +192,24 @@ CALENDAR_DAY_INVALID: Final = Problem(
 CALENDAR_FULL: Final = Problem(
     "calendar_full",
     409,
-    "Too many days of that year are declared already",
-    "ประกาศวันของปีนั้นครบจำนวนแล้ว",
-    "Take back days that are not needed: at most 60 of a year may differ from the public calendar.",
-    "ยกเลิกวันที่ไม่จำเป็น ประกาศได้ไม่เกิน ๖๐ วันต่อปี",
+    "Too much of that year is declared already",
+    "ประกาศของปีนั้นครบจำนวนแล้ว",
+    "Take back what is not needed: at most 60 days of a year may differ from the public calendar, and office hours change 12 times.",
+    "ยกเลิกรายการที่ไม่จำเป็น ประกาศวันได้ไม่เกิน ๖๐ วัน และเปลี่ยนเวลาทำการได้ไม่เกิน ๑๒ ครั้งต่อปี",
+)
+OFFICE_HOURS_INVALID: Final = Problem(
+    "office_hours_invalid",
+    422,
+    "Those cannot be the hours of an office",
+    "เวลาทำการไม่ถูกต้อง",
+    "Give 1 to 4 spans of a day in order, such as 08:30-12:00 and 13:00-16:30, that neither touch nor overlap; together 4 hours or more.",
+    "ระบุช่วงเวลาของวันตามลำดับ ๑ ถึง ๔ ช่วง เช่น 08:30-12:00 และ 13:00-16:30 โดยไม่ต่อกันหรือซ้อนกัน รวมกันไม่น้อยกว่า ๔ ชั่วโมง",
 )
 CALENDAR_DECLARED_ABOVE: Final = Problem(
     "calendar_declared_above",
     409,
-    "An agency above yours has declared that day",
-    "หน่วยงานต้นสังกัดเป็นผู้ประกาศวันดังกล่าว",
+    "An agency above yours has declared that",
+    "หน่วยงานต้นสังกัดเป็นผู้ประกาศ",
     "Ask the agency above to change it.",
     "โปรดติดต่อหน่วยงานต้นสังกัดเพื่อเปลี่ยนแปลง",
 )
@@ -230,6 +238,7 @@ CATALOGUE: Final = (
     ANNEX_TOO_LONG,
     CALENDAR_DAY_INVALID,
     CALENDAR_FULL,
+    OFFICE_HOURS_INVALID,
     CALENDAR_DECLARED_ABOVE,
     COPY_NOT_STAMPABLE,
 )

@@ -1,4 +1,4 @@
-"""Moves the deadlines of open recipients when days are declared: in batches, each whole or not at all."""
+"""Moves the deadlines of open recipients when days or office hours are declared: in batches, each whole or not at all."""
 
 import asyncio
 from collections import defaultdict
@@ -10,10 +10,10 @@ from uuid import UUID
 
 import structlog
 
-from services.ack.calendars import Cause, Move, moved
+from services.ack.calendars import Cause, Move, Own, moved
 from services.ack.deadlines import Rules, ladder
 from services.ack.facts import DeadlineMoved, new_event
-from services.ack.store import calendars, events, recipients, reminders
+from services.ack.store import calendars, events, office_hours, recipients, reminders
 from services.ack.store.calendars import Due
 from shared.postgres import Connection, Database, Unavailable
 from shared.runtime import pause
@@ -25,7 +25,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class Rescheduler:
-    """Looks at the open recipients of each declared day. Several may run: a change is held by one, its progress kept with its work."""
+    """Looks at the open recipients of each day and of all hours that are declared. Several may run: a change is held by one, its progress kept with its work."""
 
     name = "deadline rescheduler"
 
@@ -55,7 +55,8 @@ class Rescheduler:
             if work is None:
                 return False
             found = await calendars.next_open(connection, work, self._batch)
-            count = await reschedule(connection, [one for _, one in found], self._rules, now, Cause(work.day, work.reason))
+            cause = Cause(work.day, work.reason, work.onwards)
+            count = await reschedule(connection, [one for _, one in found], self._rules, now, cause)
             done = len(found) < self._batch
             reached = found[-1] if found else (work.reached_agency_id, work.reached_recipient_id)
             await calendars.advance(connection, work.change_id, reached, count, done=done, now=now)
@@ -66,13 +67,16 @@ class Rescheduler:
 async def reschedule(
     connection: Connection, recipient_ids: Sequence[UUID], rules: Rules, now: datetime, cause: Cause | None = None
 ) -> int:
-    """Move the deadlines that declared days move, and record it; returns how many. Without `cause` they have just been set."""
+    """Move the deadlines that declared days and hours move, and record it; returns how many. Without `cause` they have just been set."""
     await recipients.lock_many(connection, recipient_ids)
     due = await calendars.due(connection, recipient_ids)
-    days = await calendars.effective(connection, [one.agency_id for one in due])
+    agencies = [one.agency_id for one in due]
+    days = await calendars.effective(connection, agencies)
+    hours = await office_hours.effective(connection, agencies)
     together: dict[tuple[UUID, datetime], list[tuple[Due, Move]]] = defaultdict(list)
     for one in due:
-        move = moved(one.speed, one.dispatched_at, one.due_at, days.get(one.agency_id, ()), rules, cause)
+        own = Own(tuple(days.get(one.agency_id, ())), hours.get(one.agency_id, ()))
+        move = moved(one.speed, one.dispatched_at, one.due_at, own, rules, cause)
         if move is not None:
             together[one.circular_id, move.due_at].append((one, move))
     for (circular_id, due_at), moves in sorted(together.items()):

@@ -1,4 +1,4 @@
-"""Working time of Thai offices: 08:30 to 16:30 in Bangkok, on days that are neither weekend nor public holiday."""
+"""Working time of Thai offices: 08:30 to 16:30 in Bangkok unless an office has other hours, on days that are neither weekend nor holiday."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -10,8 +10,8 @@ import holidays
 from shared.thai.dates import BANGKOK
 
 # Regulation of the Office of the Prime Minister on working hours of government offices (พ.ศ. ๒๕๐๒).
-OPENS: Final = time(8, 30)
-CLOSES: Final = time(16, 30)
+OPENS: Final = 8 * 60 + 30
+CLOSES: Final = 16 * 60 + 30
 MOST_DAYS: Final = 3660
 
 _SATURDAY: Final = 5
@@ -19,17 +19,48 @@ _NOTHING: Final = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
+class Hours:
+    """The office hours of a working day, in minutes since midnight: opens, closes, opens, closes, and so on, each after the last."""
+
+    minutes: tuple[int, ...]
+
+    def on(self, day: date) -> list[tuple[datetime, datetime]]:
+        """From when until when the office is open on that day, in Bangkok."""
+        midnight = datetime.combine(day, time(), BANGKOK)
+        moments = [midnight + timedelta(minutes=minute) for minute in self.minutes]
+        return list(zip(moments[::2], moments[1::2], strict=True))
+
+
+OFFICE_HOURS: Final = Hours((OPENS, CLOSES))
+
+
+@dataclass(frozen=True, slots=True)
 class Calendar:
-    """What differs from the public calendar: days on which offices are closed, or open although they would be closed."""
+    """What differs from the public calendar: days on which offices are closed, or open although they would be closed, and hours.
+
+    `hours` are other hours than the office hours, each from its day on until the next, by day.
+    """
 
     closed: frozenset[date] = frozenset()
     opened: frozenset[date] = frozenset()
+    hours: tuple[tuple[date, Hours], ...] = ()
 
     def is_working(self, day: date) -> bool:
         """Whether offices work on that day."""
         if day in self.opened:
             return True
         return day not in self.closed and free_day(day) is None
+
+    def open_on(self, day: date) -> list[tuple[datetime, datetime]]:
+        """From when until when offices work on that day; never, on one that is free."""
+        if not self.is_working(day):
+            return []
+        in_force = OFFICE_HOURS
+        for since, hours in self.hours:
+            if since > day:
+                break
+            in_force = hours
+        return in_force.on(day)
 
 
 PUBLIC: Final = Calendar()
@@ -58,8 +89,7 @@ def working_between(first: datetime, last: datetime, calendar: Calendar = PUBLIC
     total = _NOTHING
     day, end = first.astimezone(BANGKOK).date(), last.astimezone(BANGKOK).date()
     while day <= end:
-        if calendar.is_working(day):
-            opens, closes = _hours(day)
+        for opens, closes in calendar.open_on(day):
             total += max(_NOTHING, min(last, closes) - max(first, opens))
         day += timedelta(days=1)
     return total
@@ -68,8 +98,7 @@ def working_between(first: datetime, last: datetime, calendar: Calendar = PUBLIC
 def _later(moment: datetime, left: timedelta, calendar: Calendar) -> datetime:
     day = moment.astimezone(BANGKOK).date()
     for _ in range(MOST_DAYS):
-        if calendar.is_working(day):
-            opens, closes = _hours(day)
+        for opens, closes in calendar.open_on(day):
             start = max(moment, opens)
             if start < closes and closes - start >= left:
                 return start + left
@@ -81,18 +110,13 @@ def _later(moment: datetime, left: timedelta, calendar: Calendar) -> datetime:
 def _earlier(moment: datetime, left: timedelta, calendar: Calendar) -> datetime:
     day = moment.astimezone(BANGKOK).date()
     for _ in range(MOST_DAYS):
-        if calendar.is_working(day):
-            opens, closes = _hours(day)
+        for opens, closes in reversed(calendar.open_on(day)):
             end = min(moment, closes)
             if end > opens and end - opens >= left:
                 return end - left
             left -= max(_NOTHING, end - opens)
         day -= timedelta(days=1)
     raise ValueError(f"no working time within {MOST_DAYS} days")
-
-
-def _hours(day: date) -> tuple[datetime, datetime]:
-    return datetime.combine(day, OPENS, BANGKOK), datetime.combine(day, CLOSES, BANGKOK)
 
 
 @cache

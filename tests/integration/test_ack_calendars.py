@@ -177,3 +177,78 @@ async def test_a_day_that_is_declared_while_recipients_are_stored_passes_over_no
     await looked_at(ack, 7)
     assert await due(ack, sent) == [DAY_LATER] * 60
     assert await ack.count_events("deadline_moved") == 60
+
+
+def spans(*given: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"opens": opens, "closes": closes} for opens, closes in given]
+
+
+async def put_hours(ack: OpenAck, by: UUID, whose: UUID | str, day: str, status: int = 200, **changes: Any) -> dict[str, Any]:
+    body = {"spans": spans(("09:00", "12:00"), ("13:00", "15:00")), "reason": "เดือนถือศีลอด", "below": True} | changes
+    answer = await ack.http.put(f"/v1/calendars/{whose}/hours/{day}", json=body, headers=ack.headers(by))
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+async def test_hours_of_an_agencys_own_move_its_deadlines_and_those_below_and_say_why(ack: OpenAck) -> None:
+    sent, parent = circular(4), uuid4()
+    first, second, third, _ = sent.recipients
+    await ack.apply(*sent.chunks())
+    await ack.apply(*(agency_of(one).model_copy(update={"parent_id": parent}) for one in (first, second)))
+    await put_hours(ack, parent, parent, "2026-11-24")
+    await put_hours(ack, second.agency_id, second.agency_id, "2026-11-23", spans=spans(("00:00", "24:00")), below=False)
+    await put_hours(ack, third.agency_id, third.agency_id, "2026-12-01")
+    await looked_at(ack)
+    # Seven and a half hours of Monday, five of Tuesday, three and a half of Wednesday from nine on, with noon off.
+    later = datetime(2026, 11, 25, 13, 30, tzinfo=BANGKOK)
+    assert await due(ack, sent) == [later, None, None, None], "longer hours bring nothing forward, later ones change nothing"
+    path = f"/v1/recipients/{first.recipient_id}/timeline"
+    told = (await ack.http.get(path, headers=ack.headers(sent.sender))).json()["events"]
+    assert [event["data"]["reason"] for event in told if event["type"] == "deadline_moved"] == ["2026-11-24 เดือนถือศีลอด"]
+    shown = (await ack.http.get(f"/v1/calendars/{second.agency_id}", headers=ack.headers(parent))).json()
+    assert [(one["day"], one["spans"]) for one in shown["hours"]] == [("2026-11-23", spans(("00:00", "24:00")))]
+    assert [one["day"] for one in shown["counting_hours"]] == ["2026-11-23"]
+    below = (await ack.http.get(f"/v1/calendars/{first.agency_id}", headers=ack.headers(first.agency_id))).json()
+    assert (below["hours"], [one["day"] for one in below["counting_hours"]]) == ([], ["2026-11-24"])
+
+
+async def test_hours_that_are_taken_back_leave_deadlines_as_they_are_and_new_ones_as_before(ack: OpenAck) -> None:
+    sent = circular(1)
+    (one,) = sent.recipients
+    await ack.apply(*sent.chunks())
+    await put_hours(ack, one.agency_id, one.agency_id, "2026-11-23", spans=spans(("00:00", "24:00")))
+    fresh = Sent(uuid4(), uuid4(), (one.model_copy(update={"recipient_id": uuid4()}),), sent.letter)
+    await ack.apply(*fresh.chunks())
+    night = datetime(2026, 11, 24, 1, 0, tzinfo=BANGKOK)
+    assert await due(ack, fresh) == [night], "sixteen hours after nine, over midnight, in an office that never closes"
+    await put_hours(ack, one.agency_id, one.agency_id, "2026-11-23", spans=spans(("00:00", "24:00")))
+    path = f"/v1/calendars/{one.agency_id}/hours/2026-11-23"
+    for status in (204, 404):
+        answer = await ack.http.delete(path, params={"reason": "เลิกเวร"}, headers=ack.headers(one.agency_id))
+        assert answer.status_code == status
+    await looked_at(ack)
+    assert [await due(ack, each) for each in (sent, fresh)] == [[None], [DEADLINE]], "what is taken back gives time"
+    shown = (await ack.http.get(f"/v1/calendars/{one.agency_id}", headers=ack.headers(one.agency_id))).json()
+    assert [(change["kind"], change["spans"]) for change in shown["history"]] == [
+        ("hours_withdrawn", None),
+        ("hours", spans(("00:00", "24:00"))),
+    ], "the same again is no change"
+
+
+async def test_bounds_of_hours_and_strangers(ack: OpenAck) -> None:
+    (one,) = (sent := circular(1)).recipients
+    parent = uuid4()
+    await ack.apply(*sent.chunks(), agency_of(one).model_copy(update={"parent_id": parent}))
+    mine = one.agency_id
+    assert (await put_hours(ack, sent.sender, mine, "2026-12-01", 404))["code"] == "not_found"
+    assert (await put_hours(ack, mine, parent, "2026-12-01", 404))["code"] == "not_found"
+    assert (await put_hours(ack, mine, "country", "2026-12-01", 404))["code"] == "not_found"
+    assert (await put_hours(ack, mine, mine, "2026-11-22", 422))["code"] == "calendar_day_invalid"
+    assert (await put_hours(ack, mine, mine, "2026-12-01", 422, reason=" "))["code"] == "statement_invalid"
+    refused = await put_hours(ack, mine, mine, "2026-12-01", 422, spans=spans(("08:30", "09:30")))
+    assert (refused["code"], refused["errors"][0]["pointer"]) == ("office_hours_invalid", "/spans")
+    await put_hours(ack, parent, mine, "2026-12-01")
+    assert (await put_hours(ack, mine, mine, "2026-12-01", 409, below=False))["code"] == "calendar_declared_above"
+    for number in range(1, 13):
+        await put_hours(ack, mine, mine, f"2027-01-{number:02}")
+    assert (await put_hours(ack, mine, mine, "2027-01-13", 409))["code"] == "calendar_full"

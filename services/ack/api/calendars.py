@@ -1,4 +1,4 @@
-"""Routes by which an agency, or one above it, declares days off and extra days of work."""
+"""Routes by which an agency, or one above it, declares days off, extra days of work and office hours."""
 
 from datetime import date, datetime
 from typing import Annotated, Literal
@@ -7,11 +7,17 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.ack import problems
 from services.ack.api.dependencies import Ack
 from services.ack.calendars import COUNTRY, Kind
-from services.ack.declaring import Declarer, declare, visible, withdraw
-from services.ack.store import calendars
+from services.ack.declaring import Declarer, declare, declare_hours, visible, withdraw, withdraw_hours
+from services.ack.office_hours import HoursError, read_hours, written
+from services.ack.store import calendars, office_hours
+from services.ack.store.calendars import Change
+from services.ack.store.office_hours import DeclaredHours
 from shared.access import Principal, Scope, needs
+from shared.problems import FieldError, ProblemError
+from shared.thai.working_time import Hours
 
 router = APIRouter(prefix="/v1/calendars", tags=["calendars"])
 
@@ -22,7 +28,7 @@ Whose = Annotated[
     UUID | Literal["country"], Path(description="An agency, or `country` for the operator's days of the whole country.")
 ]
 OnDay = Annotated[date, Path(description="The day in Bangkok, such as 2026-12-11.")]
-Why = Annotated[str, Query(max_length=2000, description="Why the day is taken back.")]
+Why = Annotated[str, Query(max_length=2000, description="Why it is taken back.")]
 
 
 class DayIn(BaseModel):
@@ -55,14 +61,59 @@ class DeclaredOut(DayOut):
     declared_at: datetime
 
 
+class Span(BaseModel):
+    """From when until when an office is open."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    opens: str = Field(max_length=20, description="08:30")
+    closes: str = Field(max_length=20, description="16:30; 24:00 is midnight.")
+
+
+class HoursIn(BaseModel):
+    """The hours of a working day, from a day on until the next that are declared."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "spans": [{"opens": "08:30", "closes": "12:00"}, {"opens": "13:00", "closes": "15:30"}],
+                    "reason": "เดือนถือศีลอด ประกาศจังหวัด",
+                    "below": True,
+                }
+            ]
+        },
+    )
+
+    spans: list[Span] = Field(max_length=10, description="1 to 4 of them in order, together 4 hours or more.")
+    reason: str = Field(max_length=2000, description="Shown to senders whose letters' deadlines follow from it.")
+    below: bool = Field(default=False, description="Whether they count for all agencies below too; nearer ones go before.")
+
+
+class HoursOut(BaseModel):
+    """Hours that count from a day on, until the next."""
+
+    day: date
+    spans: list[Span]
+    reason: str
+
+
+class DeclaredHoursOut(HoursOut):
+    """Hours that stand in the agency's own calendar."""
+
+    below: bool
+    declared_by: UUID = Field(description="The agency that declared them; nil: the operator.")
+    declared_at: datetime
+
+
 class ChangeOut(BaseModel):
     """What was declared or taken back, by whom, when and why."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     change_id: UUID
     day: date
-    kind: Literal["closed", "open", "withdrawn"]
+    kind: Literal["closed", "open", "withdrawn", "hours", "hours_withdrawn"]
+    spans: list[Span] | None = Field(description="Of hours that were declared.")
     below: bool
     reason: str
     declared_by: UUID
@@ -75,6 +126,8 @@ class CalendarOut(BaseModel):
 
     days: list[DeclaredOut]
     counting: list[DayOut] = Field(description="With the days of the agencies above and of the country, as deadlines heed them.")
+    hours: list[DeclaredHoursOut]
+    counting_hours: list[HoursOut] = Field(description="With those above, by day; before the first of them 08:30 to 16:30.")
     history: list[ChangeOut] = Field(description=f"The newest {MOST_CHANGES} changes, newest first.")
 
 
@@ -86,6 +139,26 @@ def _by(caller: Principal) -> Declarer:
     return Declarer(COUNTRY if caller.is_operator else caller.agency(), caller.client_id)
 
 
+def _spans(hours: Hours) -> list[Span]:
+    return [Span(opens=opens, closes=closes) for opens, closes in written(hours)]
+
+
+def _declared_hours(entry: DeclaredHours) -> DeclaredHoursOut:
+    return DeclaredHoursOut(
+        day=entry.day,
+        spans=_spans(entry.hours),
+        reason=entry.reason,
+        below=entry.below,
+        declared_by=entry.declared_by,
+        declared_at=entry.declared_at,
+    )
+
+
+def _change(change: Change) -> ChangeOut:
+    spans = None if change.minutes is None else _spans(Hours(tuple(change.minutes)))
+    return ChangeOut(spans=spans, **{name: getattr(change, name) for name in ChangeOut.model_fields if name != "spans"})
+
+
 @router.get("/{whose}", summary="Read an agency's calendar")
 async def read_calendar(whose: Whose, caller: CalendarKeeper, ack: Ack) -> CalendarOut:
     """For the agency itself and those above it."""
@@ -94,11 +167,15 @@ async def read_calendar(whose: Whose, caller: CalendarKeeper, ack: Ack) -> Calen
         await visible(connection, agency_id, _by(caller).agency_id)
         days = await calendars.declared(connection, agency_id)
         counting = (await calendars.effective(connection, [agency_id])).get(agency_id, [])
+        hours = await office_hours.declared(connection, agency_id)
+        counting_hours = (await office_hours.effective(connection, [agency_id])).get(agency_id, ())
         history = await calendars.history(connection, agency_id, MOST_CHANGES)
     return CalendarOut(
         days=[DeclaredOut.model_validate(one) for one in days],
         counting=[DayOut.model_validate(one) for one in counting],
-        history=[ChangeOut.model_validate(one) for one in history],
+        hours=[_declared_hours(one) for one in hours],
+        counting_hours=[HoursOut(day=one.day, spans=_spans(one.hours), reason=one.reason) for one in counting_hours],
+        history=[_change(one) for one in history],
     )
 
 
@@ -123,3 +200,31 @@ async def declare_day(whose: Whose, day: OnDay, body: DayIn, caller: CalendarKee
 async def withdraw_day(whose: Whose, day: OnDay, reason: Why, caller: CalendarKeeper, ack: Ack) -> None:
     """Its history stays, and so does every deadline that it has moved later."""
     await withdraw(ack.database, _agency(whose), day, reason, _by(caller), ack.now())
+
+
+@router.put("/{whose}/hours/{day}", summary="Declare office hours from a day on")
+async def set_office_hours(whose: Whose, day: OnDay, body: HoursIn, caller: CalendarKeeper, ack: Ack) -> DeclaredHoursOut:
+    """New deadlines heed them at once; open ones move later within minutes where hours are taken away, and never earlier."""
+    agency_id = _agency(whose)
+    try:
+        hours = read_hours((span.opens, span.closes) for span in body.spans)
+    except HoursError as error:
+        found = FieldError("/spans", problems.OFFICE_HOURS_INVALID.code, str(error))
+        raise ProblemError(problems.OFFICE_HOURS_INVALID, str(error), errors=[found]) from error
+    entry = await declare_hours(
+        ack.database,
+        agency_id,
+        day,
+        hours,
+        body.reason,
+        _by(caller),
+        ack.now(),
+        below=body.below or agency_id == COUNTRY,
+    )
+    return _declared_hours(entry)
+
+
+@router.delete("/{whose}/hours/{day}", summary="Take declared office hours back", status_code=204)
+async def withdraw_office_hours(whose: Whose, day: OnDay, reason: Why, caller: CalendarKeeper, ack: Ack) -> None:
+    """What was in force before counts again; the history stays, and so does every deadline that was moved later."""
+    await withdraw_hours(ack.database, _agency(whose), day, reason, _by(caller), ack.now())

@@ -33,7 +33,7 @@ SELECT day, kind, below, reason, declared_by, declared_at FROM calendar_days WHE
 """
 
 HISTORY: Final = """
-SELECT change_id, day, kind, below, reason, declared_by, actor, recorded_at FROM calendar_changes
+SELECT change_id, day, kind, below, reason, declared_by, actor, recorded_at, minutes FROM calendar_changes
 WHERE agency_id = $1 ORDER BY recorded_at DESC, change_id DESC LIMIT $2
 """
 
@@ -46,8 +46,8 @@ ON CONFLICT (agency_id, day) DO UPDATE SET kind = excluded.kind, below = exclude
 REMOVE: Final = "DELETE FROM calendar_days WHERE agency_id = $1 AND day = $2"
 
 ADD_CHANGE: Final = """
-INSERT INTO calendar_changes (change_id, agency_id, day, kind, below, reason, declared_by, actor, recorded_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO calendar_changes (change_id, agency_id, day, kind, below, reason, declared_by, actor, recorded_at, minutes)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 
 ADD_WORK: Final = "INSERT INTO calendar_work (change_id) VALUES ($1)"
@@ -70,7 +70,8 @@ ORDER BY e.of_agency_id, d.day, e.distance
 """
 
 CLAIM: Final = """
-SELECT w.change_id, w.reached_agency_id, w.reached_recipient_id, c.agency_id, c.below, c.day, c.reason
+SELECT w.change_id, w.reached_agency_id, w.reached_recipient_id, c.agency_id, c.below, c.day, c.reason,
+    c.kind IN ('hours', 'hours_withdrawn') AS onwards
 FROM calendar_work w JOIN calendar_changes c ON c.change_id = w.change_id
 WHERE w.done_at IS NULL ORDER BY w.change_id LIMIT 1 FOR UPDATE OF w SKIP LOCKED
 """
@@ -131,7 +132,7 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row of the history; `kind` is `withdrawn` when a day was taken back."""
+    """One row of the history; `kind` is `withdrawn` when a day was taken back, and `minutes` is of hours alone."""
 
     change_id: UUID
     day: date
@@ -141,6 +142,7 @@ class Change:
     declared_by: UUID
     actor: str
     recorded_at: datetime
+    minutes: list[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,7 @@ class Work:
     below: bool
     day: date
     reason: str
+    onwards: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +222,7 @@ async def add_change(connection: Connection, agency_id: UUID, change: Change) ->
         change.declared_by,
         change.actor,
         change.recorded_at,
+        change.minutes,
     )
     await connection.execute(ADD_WORK, change.change_id)
 
