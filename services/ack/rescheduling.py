@@ -15,6 +15,8 @@ from services.ack.deadlines import Rules, ladder
 from services.ack.facts import DeadlineMoved, new_event
 from services.ack.store import calendars, events, office_hours, recipients, reminders
 from services.ack.store.calendars import Due
+from shared import outbox
+from shared.contracts.events import DeadlinesMoved, MovedDeadline
 from shared.postgres import Connection, Database, Unavailable
 from shared.runtime import pause
 
@@ -97,6 +99,11 @@ async def _move(
     # Of the reminders before the old deadline some were told; those of the new one that lie behind us are not told now.
     further = [replace(rung, number=taken + rung.number) for rung in rungs if rung.due_at >= now]
     await reminders.add(connection, circular_id, further, number=number, deadline=due_at)
+    await outbox.add(
+        connection,
+        ACTOR,
+        [_told(circular_id, due_at, reason, moves, now) for reason in sorted({move.reason for _, move in moves})],
+    )
     await calendars.move(connection, [one.recipient_id for one, _ in moves], due_at, number)
     await events.append(
         connection,
@@ -110,4 +117,18 @@ async def _move(
             )
             for one, move in moves
         ],
+    )
+
+
+def _told(circular_id: UUID, due_at: datetime, reason: str, moves: Sequence[tuple[Due, Move]], now: datetime) -> DeadlinesMoved:
+    found = [one for one, move in moves if move.reason == reason]
+    return DeadlinesMoved(
+        circular_id=circular_id,
+        sender_agency_id=found[0].sender_agency_id,
+        deadline=due_at,
+        reason=reason,
+        moved_at=now,
+        recipients=tuple(
+            MovedDeadline(recipient_id=one.recipient_id, agency_id=one.agency_id, before=one.due_at) for one in found
+        ),
     )

@@ -35,6 +35,15 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnDeadline:
+    """How many recipients of a circular have a deadline of their own, and have not answered or not passed the letter on."""
+
+    due_at: datetime
+    outstanding: int
+    duties_waiting: int
+
+
+@dataclass(frozen=True, slots=True)
 class Branch:
     """One circular of the tree, counted. `top` and `relayed_by` are the recipients whose duty it fulfils: of the first circular,
     and of the one right above; both None for the first circular itself. `handed_over_at` is when the latter had the letter.
@@ -55,6 +64,7 @@ class Branch:
     duties: int
     relayed: int
     duties_waiting: int
+    own: tuple[OwnDeadline, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,7 @@ class Hops:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """All circulars of one level, added up; each is overdue by its own deadline. `hops` led to this level."""
+    """All circulars of one level, added up; a recipient is overdue by its own deadline, else the circular's. `hops` led to this level."""
 
     level: int
     circulars: int
@@ -167,7 +177,6 @@ def levels_of(branches: Iterable[Branch], now: datetime) -> tuple[Level, ...]:
 
 
 def _level(level: int, found: Sequence[Branch], now: datetime) -> Level:
-    passed = [branch for branch in found if branch.deadline is not None and now > branch.deadline]
     return Level(
         level=level,
         circulars=len(found),
@@ -178,11 +187,16 @@ def _level(level: int, found: Sequence[Branch], now: datetime) -> Level:
         recalled=sum(branch.recalled for branch in found),
         undeliverable=sum(branch.undeliverable for branch in found),
         outstanding=sum(map(_outstanding, found)),
-        overdue=sum(map(_outstanding, passed)),
+        overdue=sum(
+            _overdue(branch, _outstanding(branch), [(own.due_at, own.outstanding) for own in branch.own], now) for branch in found
+        ),
         duties=sum(branch.duties for branch in found),
         relayed=sum(branch.relayed for branch in found),
         duties_waiting=sum(branch.duties_waiting for branch in found),
-        duties_overdue=sum(branch.duties_waiting for branch in passed),
+        duties_overdue=sum(
+            _overdue(branch, branch.duties_waiting, [(own.due_at, own.duties_waiting) for own in branch.own], now)
+            for branch in found
+        ),
         hops=_hops(found),
     )
 
@@ -190,6 +204,13 @@ def _level(level: int, found: Sequence[Branch], now: datetime) -> Level:
 def _outstanding(branch: Branch) -> int:
     # Recipients whose chunk is still under way are outstanding too.
     return branch.recipients - branch.registered - branch.rejected - branch.recalled
+
+
+def _overdue(branch: Branch, waiting: int, own: Sequence[tuple[datetime, int]], now: datetime) -> int:
+    """Of those that are waited for, `own` of them with deadlines of their own, how many have let the deadline pass."""
+    passed = branch.deadline is not None and now > branch.deadline
+    by_circular = waiting - sum(many for _, many in own) if passed else 0
+    return by_circular + sum(many for due_at, many in own if now > due_at)
 
 
 def _hops(found: Iterable[Branch]) -> Hops:

@@ -153,6 +153,8 @@ def marks(recipient: Recipient, deadline: datetime | None, now: datetime) -> tup
         found.append("บันทึกโดยผู้ส่ง")
     if recipient.is_late(deadline, now):
         found.append("เกินกำหนด" if recipient.recorded_at is not None else "พ้นกำหนด ยังไม่ตอบ")
+    if recipient.due_at is not None and recipient.is_missing:
+        found.append(f"กำหนดเฉพาะหน่วยงาน {moment(recipient.due_at)}")
     if any(entry["corrected_at"] for entry in recipient.entries or ()):
         found.append("แก้ไขแล้ว")
     return tuple(found)

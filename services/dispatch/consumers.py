@@ -20,6 +20,7 @@ from shared.contracts.events import (
     CircularErratum,
     CircularRecalled,
     CircularSuperseded,
+    DeadlinesMoved,
     FrozenRecipient,
     RecipientDisputeAnswered,
     RecipientDisputed,
@@ -73,6 +74,7 @@ class Consumers:
                 route(RecipientDisputed, self._withdrawals.disputed),
                 route(RecipientDisputeAnswered, self.answer_changed),
                 route(RecipientsReminded, self._withdrawals.reminded),
+                route(DeadlinesMoved, self._withdrawals.deadlines_moved),
             )
         )
 

@@ -25,6 +25,7 @@ class EventType(StrEnum):
     REJECTED = "wian.recipient.rejected.v1"
     WITHDRAWN = "wian.recipient.withdrawn.v1"
     DISPUTE_ANSWERED = "wian.recipient.dispute_answered.v1"
+    DEADLINE_MOVED = "wian.recipient.deadline_moved.v1"
     STOPPED = "wian.delivery.stopped.v1"
     RECALL_ORDERED = "wian.circular.recall_ordered.v1"
     REPLACED = "wian.circular.replaced.v1"
@@ -35,6 +36,7 @@ class EventType(StrEnum):
     ERRATUM = "wian.letter.erratum.v1"
     DISPUTED = "wian.letter.disputed.v1"
     REMINDED = "wian.letter.reminded.v1"
+    DEADLINE_EXTENDED = "wian.letter.deadline_extended.v1"
 
     @property
     def kind(self) -> str:
@@ -79,6 +81,11 @@ CATALOGUE: Final = (
         Scope.CIRCULARS_READ,
         "A recipient says that a number stands which you doubted; `dispute` says why.",
     ),
+    FeedType(
+        EventType.DEADLINE_MOVED,
+        Scope.CIRCULARS_READ,
+        "A recipient may answer later, because of days or office hours that were declared for it; `moved` says until when and why.",
+    ),
     FeedType(EventType.STOPPED, Scope.CIRCULARS_READ, "A recall has stopped a delivery before it was handed over."),
     FeedType(EventType.RECALL_ORDERED, Scope.CIRCULARS_READ, "A circular of yours was recalled, for the reason in `recall`."),
     FeedType(EventType.REPLACED, Scope.CIRCULARS_READ, "A circular of yours was superseded by the letter in `successor`."),
@@ -105,11 +112,24 @@ CATALOGUE: Final = (
         Scope.DELIVERIES_READ,
         "A letter to you, or to an agency under you, waits for an answer; `reminder` says by when, and whether that is over.",
     ),
+    FeedType(
+        EventType.DEADLINE_EXTENDED,
+        Scope.DELIVERIES_READ,
+        "You may answer a letter later, because of days or office hours that were declared for you; `moved` says until when and why.",
+    ),
 )
 
 # Told to each recipient, and not to the sender.
 TO_RECIPIENTS: Final = frozenset(
-    {EventType.ARRIVED, EventType.RECALLED, EventType.SUPERSEDED, EventType.ERRATUM, EventType.DISPUTED, EventType.REMINDED}
+    {
+        EventType.ARRIVED,
+        EventType.RECALLED,
+        EventType.SUPERSEDED,
+        EventType.ERRATUM,
+        EventType.DISPUTED,
+        EventType.REMINDED,
+        EventType.DEADLINE_EXTENDED,
+    }
 )
 
 OF_KIND: Final[Mapping[str, EventType]] = {event.kind: event for event in EventType}

@@ -20,6 +20,7 @@ from shared.contracts.events import (
     CircularErratum,
     CircularRecalled,
     CircularSuperseded,
+    DeadlinesMoved,
     RecipientDisputed,
     RecipientsReminded,
 )
@@ -93,6 +94,15 @@ class Withdrawals:
         await self._take_in(connection, event.circular_id, found)
         if MailKind.REMINDED in self._mail_kinds:
             await mail_notices.add(connection, [of_reminder(event, one) for one in event.recipients])
+
+    async def deadlines_moved(self, connection: Connection, event: DeadlinesMoved, _meta: Meta) -> None:
+        """Tell the sender and each recipient."""
+        found: list[Notice] = []
+        for one in event.recipients:
+            data = {"deadline": event.deadline.isoformat(), "before": one.before.isoformat(), "reason": event.reason}
+            for kind, told in ((EventType.DEADLINE_MOVED, event.sender_agency_id), (EventType.DEADLINE_EXTENDED, one.agency_id)):
+                found.append(Notice(kind, one.recipient_id, told, event.circular_id, event.moved_at, data))
+        await self._take_in(connection, event.circular_id, found)
 
     async def chunk_came(self, connection: Connection, circular_id: UUID, recipient_ids: Sequence[UUID]) -> None:
         """Act on what came before these recipients; the caller holds the lock of a chunk."""

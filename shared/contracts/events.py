@@ -448,6 +448,27 @@ class RecipientsReminded(Event):
     recipients: tuple[Reminder, ...]
 
 
+class MovedDeadline(_Part):
+    """Whose deadline has moved, and from when."""
+
+    recipient_id: UUID
+    agency_id: UUID
+    before: datetime
+
+
+class DeadlinesMoved(Event):
+    """Recipients of one circular that have the same later deadline now, because of their calendars; at most a batch of them."""
+
+    TYPE: ClassVar[str] = "ack.deadlines.moved.v1"
+
+    circular_id: UUID
+    sender_agency_id: UUID
+    deadline: datetime
+    reason: str  # the declared days and office hours from which it follows
+    moved_at: datetime
+    recipients: tuple[MovedDeadline, ...]
+
+
 EVENT_TYPES: Final[tuple[type[Event], ...]] = (
     AgencySaved,
     CircularDispatched,
@@ -464,4 +485,5 @@ EVENT_TYPES: Final[tuple[type[Event], ...]] = (
     RecipientDisputed,
     RecipientDisputeAnswered,
     RecipientsReminded,
+    DeadlinesMoved,
 )

@@ -11,6 +11,7 @@ from shared.contracts.events import (
     CircularErratum,
     CircularRecalled,
     CircularSuperseded,
+    DeadlinesMoved,
     DeliveriesBounced,
     DeliveriesHandedOver,
     DeliveriesRecalled,
@@ -88,6 +89,7 @@ QUEUES: Final[tuple[Queue, ...]] = (
             RecipientDisputed.TYPE,
             RecipientDisputeAnswered.TYPE,
             RecipientsReminded.TYPE,
+            DeadlinesMoved.TYPE,
         ),
     ),
     Queue(

@@ -12,6 +12,7 @@ from services.ack.reminding import Sweeper
 from services.ack.rescheduling import Rescheduler
 from services.ack.store import calendars
 from shared.access import Scope
+from shared.contracts.events import DeadlinesMoved
 from shared.thai.dates import BANGKOK
 from tests.integration.test_ack_reminders import positions, swept
 from tests.support.ack import OpenAck, Sent, agency_of, circular, opened_ack
@@ -64,6 +65,14 @@ async def test_a_day_that_is_taken_away_moves_open_deadlines_later_and_says_why(
     told = (await ack.http.get(path, headers=ack.headers(sent.sender))).json()["events"]
     (moved,) = [event for event in told if event["type"] == "deadline_moved"]
     assert moved["data"]["reason"] == "2026-11-24 น้ำท่วม ประกาศจังหวัด"
+    (news,) = [DeadlinesMoved.model_validate(event) for event in await ack.told(DeadlinesMoved)]
+    assert (news.circular_id, news.sender_agency_id, news.deadline) == (sent.circular_id, sent.sender, DAY_LATER)
+    assert [(one.recipient_id, one.agency_id, one.before) for one in news.recipients] == [
+        (first.recipient_id, first.agency_id, DEADLINE)
+    ]
+    shown = (await ack.http.get(f"/t/{ack.tracking(sent)}/state")).json()["lines"]
+    own = "กำหนดเฉพาะหน่วยงาน ๒๖ พฤศจิกายน ๒๕๖๙ ๐๙.๐๐ น."
+    assert [line["marks"] for line in shown] == [own, "", ""], "an open page shows it with its next look"
     ack.clock.now = DEADLINE + timedelta(seconds=1)
     assert [row["late"] for row in await ack.rows(sent)] == [False, True, True]
     assert [row["position"] for row in (await ack.read(sent, "/recipients", show="late")).json()["items"]] == [2, 3]
@@ -74,6 +83,27 @@ async def test_a_day_that_is_taken_away_moves_open_deadlines_later_and_says_why(
     )
     assert [row["late"] for row in await ack.rows(sent)] == [False, True, True], "a tie is in time"
     assert second.agency_id != first.agency_id
+
+
+async def test_the_tree_counts_by_a_recipients_own_deadline_its_duty_too(ack: OpenAck) -> None:
+    sent = circular(4, relay_duties=(1, 2, 3))
+    first, second, third, _ = sent.recipients
+    await ack.apply(*sent.chunks())
+    for one in (first, second):
+        await put(ack, one.agency_id, one.agency_id, "2026-11-24")
+    await looked_at(ack)
+    ack.clock.now = datetime(2026, 11, 24, 12, 0, tzinfo=BANGKOK)
+    for one in (second, third):
+        await ack.acknowledge(one)
+
+    async def overdue(at: datetime) -> tuple[int, int]:
+        ack.clock.now = at
+        (level,) = (await ack.read(sent, "/tree")).json()["levels"]
+        return level["overdue"], level["duties_overdue"]
+
+    assert await overdue(DEADLINE) == (0, 0)
+    assert await overdue(DEADLINE + timedelta(minutes=1)) == (1, 1), "the last is silent, the third has not passed it on"
+    assert await overdue(DAY_LATER + timedelta(minutes=1)) == (2, 3)
 
 
 async def test_reminders_follow_the_deadline_and_none_is_early_or_twice(ack: OpenAck) -> None:

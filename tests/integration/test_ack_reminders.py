@@ -1,7 +1,6 @@
 """Deadlines and reminders: never early, never missed, nothing twice, whoever dies meanwhile."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
 from typing import Any
@@ -35,17 +34,11 @@ def sweeper(ack: OpenAck) -> Sweeper:
 async def swept(ack: OpenAck, at: datetime) -> list[dict[str, Any]]:
     """What is told when the clock shows `at`, and not before."""
     ack.clock.now = at
-    known = len(await told(ack))
+    known = len(await ack.told(RecipientsReminded))
     for _ in range(50):
         if not await sweeper(ack).run_once():
-            return (await told(ack))[known:]
+            return (await ack.told(RecipientsReminded))[known:]
     raise AssertionError("the sweeper has no end")
-
-
-async def told(ack: OpenAck) -> list[dict[str, Any]]:
-    async with ack.resources.database.connection() as connection:
-        rows = await connection.fetch("SELECT body FROM outbox WHERE type = $1 ORDER BY outbox_id", RecipientsReminded.TYPE)
-    return [json.loads(row["body"])["data"] for row in rows]
 
 
 def positions(sent: Sent, event: dict[str, Any]) -> list[int]:
@@ -84,7 +77,7 @@ async def test_what_was_due_while_nobody_was_up_is_told_once_by_whoever_is_up_fi
     await asyncio.gather(*(sweeper(ack).run_once() for _ in range(6)))
     while await sweeper(ack).run_once():
         pass
-    assert sorted(event["rung"] for event in await told(ack)) == [1, 2, 3]
+    assert sorted(event["rung"] for event in await ack.told(RecipientsReminded)) == [1, 2, 3]
 
 
 async def test_a_long_list_is_told_in_chunks_and_a_sweeper_that_dies_between_loses_none(
@@ -103,7 +96,7 @@ async def test_a_long_list_is_told_in_chunks_and_a_sweeper_that_dies_between_los
         with pytest.raises(asyncio.CancelledError):
             await sweeper(ack).run_once()
     await swept(ack, ack.clock.now)
-    chunks = await told(ack)
+    chunks = await ack.told(RecipientsReminded)
     assert [len(chunk["recipients"]) for chunk in chunks] == [500, 500, 100]
     assert [place for chunk in chunks for place in positions(sent, chunk)] == list(range(1, 1101))
 

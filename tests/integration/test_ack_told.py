@@ -1,14 +1,11 @@
 """What ack tells the other services of an answer beside the answer itself: by which door, in whose name, and whether the link opens."""
 
-import json
 from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
 from services.ack.reminding import Sweeper
-from shared.contracts.envelope import Event
 from shared.contracts.events import RecipientRegistered, RecipientRejected, RecipientsReminded
 from shared.thai.dates import BANGKOK
 from tests.support.ack import FORM, REGISTERED, REJECTED, OpenAck, Sent, circular, opened_ack
@@ -30,12 +27,6 @@ async def sent(ack: OpenAck) -> Sent:
     return sent
 
 
-async def _told(ack: OpenAck, kind: type[Event]) -> list[dict[str, Any]]:
-    async with ack.resources.database.connection() as connection:
-        rows = await connection.fetch("SELECT body FROM outbox WHERE type = $1 ORDER BY outbox_id", kind.TYPE)
-    return [json.loads(row["body"])["data"] for row in rows]
-
-
 async def _revoke(ack: OpenAck, sent: Sent, at: int) -> None:
     path = f"/v1/recipients/{sent.recipients[at].recipient_id}/link-revocations"
     answer = await ack.http.post(path, json={"reason": "ส่งผิดกล่อง"}, headers=ack.headers(sent.sender))
@@ -53,7 +44,7 @@ async def test_an_answer_is_told_with_its_door_its_name_and_whether_the_link_ope
     seen = {
         one["recipient_id"]: (one["door"], one["registrar_name"], one["link_opens"])
         for kind in (RecipientRegistered, RecipientRejected)
-        for one in await _told(ack, kind)
+        for one in await ack.told(kind)
     }
     assert seen[str(by_page.recipient_id)] == ("page", REGISTERED["registrar_name"], True)
     assert seen[str(refuses.recipient_id)] == ("page", REJECTED["registrar_name"], True)
@@ -65,7 +56,7 @@ async def test_a_reminder_says_whose_link_was_revoked(ack: OpenAck, sent: Sent) 
     await _revoke(ack, sent, 1)
     ack.clock.now = DEADLINE + timedelta(microseconds=1)
     assert await Sweeper(ack.resources.database, ack.clock, poll_interval=1).run_once()
-    reminded = (await _told(ack, RecipientsReminded))[0]["recipients"]
+    reminded = (await ack.told(RecipientsReminded))[0]["recipients"]
     opens = {one["recipient_id"]: one["link_opens"] for one in reminded}
     assert [opens[str(one.recipient_id)] for one in sent.recipients] == [True, False, True]
 

@@ -19,7 +19,9 @@ from shared.access import Scope
 from shared.contracts.events import (
     Channel,
     CircularDispatched,
+    DeadlinesMoved,
     HandOverGrade,
+    MovedDeadline,
     RecipientDisputeAnswered,
     RecipientDisputed,
     RecipientRejected,
@@ -344,6 +346,31 @@ async def test_a_reminder_and_a_doubt_before_their_chunk_are_told_when_it_comes(
     await _place(dispatch)
     assert sorted(_kinds(await _read(dispatch, agency))) == ["arrived", "disputed", "reminded"]
     assert _kinds(await _read(dispatch, above)) == ["reminded"]
+
+
+async def test_a_moved_deadline_is_told_to_the_sender_and_to_the_recipient_once(dispatch: Bench) -> None:
+    agency, other = await dispatch.agency(), await dispatch.agency()
+    circular = circular_dispatched([agency, other])
+    before = datetime(2026, 11, 25, 2, 0, tzinfo=UTC)
+    news = DeadlinesMoved(
+        circular_id=circular.circular_id,
+        sender_agency_id=circular.sender_agency_id,
+        deadline=before + timedelta(days=1),
+        reason="2026-11-24 น้ำท่วม",
+        moved_at=datetime.now(UTC),
+        recipients=(MovedDeadline(recipient_id=circular.recipients[0].recipient_id, agency_id=agency, before=before),),
+    )
+    for event in (news, circular, news):
+        await dispatch.apply(event)
+    await _place(dispatch)
+    moved = {"deadline": "2026-11-26T02:00:00Z", "before": "2026-11-25T02:00:00Z", "reason": "2026-11-24 น้ำท่วม"}
+    for reader, kind in ((circular.sender_agency_id, "deadline_moved"), (agency, "deadline_extended")):
+        told = [item for item in (await _read(dispatch, reader))["items"] if "deadline" in item["type"]]
+        assert {item["type"].split(".")[-2] for item in told} == {kind}
+        assert len({item["id"] for item in told}) == 1, "told again, it is the same"
+        assert told[0]["data"]["moved"] == moved
+        assert told[0]["data"]["recipient"]["position"] == 1
+    assert _kinds(await _read(dispatch, other)) == ["arrived"]
 
 
 async def test_an_event_of_a_recipient_that_is_not_known_is_read_without_its_particulars(dispatch: Bench) -> None:

@@ -1,5 +1,6 @@
 """The acknowledgment service opened for a test: called over ASGI, with events applied as its consumer applies them."""
 
+import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -259,6 +260,12 @@ class OpenAck:
         """How many events of the type the log holds."""
         async with self.resources.database.connection() as connection:
             return await connection.fetchval("SELECT count(*) FROM recipient_events WHERE type = $1", kind)
+
+    async def told(self, kind: type[Event]) -> list[dict[str, Any]]:
+        """What the other services are told by events of the type, in their order."""
+        async with self.resources.database.connection() as connection:
+            rows = await connection.fetch("SELECT body FROM outbox WHERE type = $1 ORDER BY outbox_id", kind.TYPE)
+        return [json.loads(row["body"])["data"] for row in rows]
 
     async def outgoing(self) -> list[str]:
         """Types of the events that the service owes to the broker."""

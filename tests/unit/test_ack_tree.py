@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ack.fold import State
-from services.ack.tree import Branch, Duty, RelayState, levels_of, relay_state, tree_of
+from services.ack.tree import Branch, Duty, OwnDeadline, RelayState, levels_of, relay_state, tree_of
 
 NOW = datetime(2026, 11, 23, 4, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -87,6 +87,16 @@ def test_a_duty_is_judged_by_the_deadline_and_a_tie_is_in_time(
     state: State, relayed: datetime | None, deadline: datetime | None, expected: RelayState
 ) -> None:
     assert relay_state(replace(duty(TOPS[0], state=state, relayed=relayed), due_at=deadline), NOW) is expected
+
+
+def test_a_deadline_of_a_recipients_own_goes_before_the_circulars() -> None:
+    own = (OwnDeadline(NOW - MINUTE, 2, 1), OwnDeadline(NOW, 3, 1), OwnDeadline(NOW + MINUTE, 4, 2))
+    branch = Branch(1, None, None, None, NOW - 9 * MINUTE, NOW - MINUTE, 20, 0, 0, 0, 0, 0, 8, 0, 6, own)
+    (level,) = levels_of([branch], NOW)
+    assert (level.outstanding, level.overdue) == (20, 20 - 9 + 2), "a tie is in time"
+    assert (level.duties_waiting, level.duties_overdue) == (6, 6 - 4 + 1)
+    (before,) = levels_of([replace(branch, deadline=NOW)], NOW)
+    assert (before.overdue, before.duties_overdue) == (2, 1)
 
 
 def test_who_passes_on_in_two_circulars_has_done_so_with_the_first() -> None:

@@ -105,7 +105,7 @@ ORDER BY agency_id, recipient_id LIMIT $3
 
 # Whoever reads these has locked the recipients. A deadline that the sender has set is not moved by a recipient's calendar.
 DUE: Final = """
-SELECT r.recipient_id, r.circular_id, r.agency_id, c.dispatched_at, coalesce(r.due_at, c.deadline) AS due_at,
+SELECT r.recipient_id, r.circular_id, r.agency_id, c.sender_agency_id, c.dispatched_at, coalesce(r.due_at, c.deadline) AS due_at,
     c.letter ->> 'speed' AS speed
 FROM recipients r JOIN circulars c ON c.circular_id = r.circular_id
 WHERE r.recipient_id = ANY($1::uuid[]) AND c.deadline_by = 'speed' AND r.state NOT IN ('registered', 'rejected', 'recalled')
@@ -166,6 +166,7 @@ class Due:
     recipient_id: UUID
     circular_id: UUID
     agency_id: UUID
+    sender_agency_id: UUID
     dispatched_at: datetime
     due_at: datetime
     speed: Speed
@@ -262,7 +263,15 @@ async def advance(
 async def due(connection: Connection, recipient_ids: Sequence[UUID]) -> list[Due]:
     """Of these recipients, which the transaction has locked, those whose deadline may move."""
     return [
-        Due(row["recipient_id"], row["circular_id"], row["agency_id"], row["dispatched_at"], row["due_at"], Speed(row["speed"]))
+        Due(
+            row["recipient_id"],
+            row["circular_id"],
+            row["agency_id"],
+            row["sender_agency_id"],
+            row["dispatched_at"],
+            row["due_at"],
+            Speed(row["speed"]),
+        )
         for row in await connection.fetch(DUE, recipient_ids)
     ]
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.ack.fold import State
-from services.ack.tree import Bounds, Branch, Duty, Target
+from services.ack.tree import Bounds, Branch, Duty, OwnDeadline, Target
 from shared.postgres import Connection, Row
 
 # Level by level, so that what the bounds cut off is what lies deepest. The rows of the recursion are made as they are asked for:
@@ -30,7 +30,7 @@ ranked AS (
 )
 SELECT t.level, t.top, t.relayed_by, t.handed_over_at, t.dispatched_at, t.deadline, t.recipient_count AS recipients,
     n.handed_over, n.registered, n.rejected, n.recalled, n.undeliverable, n.duties, n.relayed, n.duties_waiting,
-    (SELECT count(*) FROM ranked) AS found
+    (SELECT count(*) FROM ranked) AS found, o.own_due_at, o.own_outstanding, o.own_duties_waiting
 FROM ranked t CROSS JOIN LATERAL (
     SELECT count(r.handed_over_at) AS handed_over, count(*) FILTER (WHERE r.state = 'registered') AS registered,
         count(*) FILTER (WHERE r.state = 'rejected') AS rejected, count(*) FILTER (WHERE r.state = 'recalled') AS recalled,
@@ -40,7 +40,17 @@ FROM ranked t CROSS JOIN LATERAL (
             WHERE r.relay_duty AND r.relayed_circular_id IS NULL AND r.state NOT IN ('rejected', 'recalled')
         ) AS duties_waiting
     FROM recipients r WHERE r.circular_id = t.circular_id
-) n
+) n CROSS JOIN LATERAL (
+    SELECT array_agg(d.due_at) AS own_due_at, array_agg(d.outstanding) AS own_outstanding,
+        array_agg(d.duties_waiting) AS own_duties_waiting
+    FROM (
+        SELECT r.due_at, count(*) FILTER (WHERE r.state NOT IN ('registered', 'rejected', 'recalled')) AS outstanding,
+            count(*) FILTER (
+                WHERE r.relay_duty AND r.relayed_circular_id IS NULL AND r.state NOT IN ('rejected', 'recalled')
+            ) AS duties_waiting
+        FROM recipients r WHERE r.circular_id = t.circular_id AND r.due_at IS NOT NULL GROUP BY r.due_at
+    ) d
+) o
 WHERE t.level = 1 OR (t.level <= $2 AND t.place <= $3 AND t.so_far <= $4::bigint) ORDER BY t.place
 """
 
@@ -66,8 +76,9 @@ async def duties(connection: Connection, circular_id: UUID, *, after: int, limit
 
 
 def _branch(row: Row) -> Branch:
-    values: dict[str, Any] = {field: row[field] for field in Branch.__slots__}
-    return Branch(**values)
+    values: dict[str, Any] = {field: row[field] for field in Branch.__slots__ if field != "own"}
+    columns = (row["own_due_at"] or (), row["own_outstanding"] or (), row["own_duties_waiting"] or ())
+    return Branch(**values, own=tuple(map(OwnDeadline, *columns)))
 
 
 def _duty(row: Row) -> Duty:

@@ -87,6 +87,14 @@ class ReminderOut(BaseModel):
     rung: int
 
 
+class MovedOut(BaseModel):
+    """By when the letter is to be answered now, by when it was, and for which declared days or office hours."""
+
+    deadline: datetime
+    before: datetime
+    reason: str
+
+
 class RecallOut(BaseModel):
     """Why a letter was taken back; empty when the letter is secret."""
 
@@ -142,6 +150,9 @@ class EventData(BaseModel):
         default=None, description="`wian.letter.disputed.v1`, `wian.recipient.dispute_answered.v1`"
     )
     reminder: ReminderOut | None = Field(default=None, description="`wian.letter.reminded.v1`")
+    moved: MovedOut | None = Field(
+        default=None, description="`wian.recipient.deadline_moved.v1`, `wian.letter.deadline_extended.v1`"
+    )
     recall: RecallOut | None = Field(default=None, description="`wian.letter.recalled.v1`, `wian.circular.recall_ordered.v1`")
     successor: SuccessorOut | None = Field(
         default=None, description="`wian.letter.superseded.v1`, `wian.circular.replaced.v1`: the new letter and what changed."
@@ -247,6 +258,8 @@ def show(told: Told, circular: CircularContent | None, recipients: Mapping[UUID,
             data.rejection = RejectionOut.model_validate(told.data)
         case EventType.REMINDED:
             data.reminder = ReminderOut.model_validate(told.data)
+        case EventType.DEADLINE_MOVED | EventType.DEADLINE_EXTENDED:
+            data.moved = MovedOut.model_validate(told.data)
         case EventType.WITHDRAWN:
             data.withdrawal = WithdrawalOut.model_validate(told.data)
         case EventType.DISPUTED | EventType.DISPUTE_ANSWERED:
