@@ -11,8 +11,8 @@ from opentelemetry import metrics
 from services.ack.store import reminders
 from shared import outbox
 from shared.contracts.events import RECIPIENTS_PER_MESSAGE, RecipientsReminded
-from shared.postgres import Database, Unavailable
-from shared.runtime import pause
+from shared.postgres import Database
+from shared.turns import by_turns
 
 SOURCE: Final = "ack"
 
@@ -33,13 +33,7 @@ class Sweeper:
         self._poll_interval = poll_interval
 
     async def run(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            try:
-                while await self.run_once() and not stop.is_set():
-                    pass
-            except Unavailable as error:
-                log.warning("reminders wait for the database", error=repr(error))
-            await pause(self._poll_interval, stop)
+        await by_turns(self.run_once, stop, every=self._poll_interval, away="reminders wait for the database")
 
     async def run_once(self) -> bool:
         """Tell the next chunk of the rung that has been due for longest; False when nothing is due."""

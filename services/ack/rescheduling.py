@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
+from opentelemetry import metrics
 
 from services.ack.calendars import Cause, Move, Own, moved
 from services.ack.deadlines import Rules, ladder
@@ -17,17 +18,26 @@ from services.ack.store import calendars, events, office_hours, recipients, remi
 from services.ack.store.calendars import Due
 from shared import outbox
 from shared.contracts.events import DeadlinesMoved, MovedDeadline
-from shared.postgres import Connection, Database, Unavailable
-from shared.runtime import pause
+from shared.postgres import Connection, Database
+from shared.turns import by_turns
 
 BATCH: Final = 500
 ACTOR: Final = "ack"
+
+_age = metrics.get_meter("wian.ack").create_gauge(
+    "wian.ack.calendar_changes.age",
+    unit="s",
+    description="How long the oldest declared day or hours have waited until all open deadlines have been looked at.",
+)
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 class Rescheduler:
-    """Looks at the open recipients of each day and of all hours that are declared. Several may run: a change is held by one, its progress kept with its work."""
+    """Looks at the open recipients of all days and hours that are declared.
+
+    Several may run: a change is held by one, its progress kept with its work.
+    """
 
     name = "deadline rescheduler"
 
@@ -41,17 +51,14 @@ class Rescheduler:
         self._batch = batch
 
     async def run(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            try:
-                while await self.run_once() and not stop.is_set():
-                    pass
-            except Unavailable as error:
-                log.warning("deadlines wait for the database", error=repr(error))
-            await pause(self._poll_interval, stop)
+        await by_turns(self.run_once, stop, every=self._poll_interval, away="deadlines wait for the database")
 
     async def run_once(self) -> bool:
         """Look at the next batch of the oldest change; False when there is none."""
         now = self._now()
+        async with self._database.connection() as connection:
+            since = await calendars.waiting_since(connection)
+        _age.set(0.0 if since is None else (now - since).total_seconds())
         async with self._database.transaction() as connection:
             work = await calendars.claim(connection)
             if work is None:

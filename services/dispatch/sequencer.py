@@ -12,6 +12,7 @@ from services.dispatch.store import feed, mail_notices, notices, pulls
 from shared import postgres
 from shared.postgres import Database
 from shared.runtime import pause
+from shared.turns import by_turns
 
 EVENTS_PER_TURN: Final = 5000
 OUTAGE_PAUSE: Final = 1.0
@@ -63,13 +64,7 @@ class FeedPruner:
         self._database = database
 
     async def run(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            try:
-                while await self.run_once() and not stop.is_set():
-                    pass
-            except postgres.Unavailable as error:
-                log.warning("old events are kept: the database is away", error=repr(error))
-            await pause(PRUNE_INTERVAL, stop)
+        await by_turns(self.run_once, stop, every=PRUNE_INTERVAL, away="old events are kept: the database is away")
 
     async def run_once(self) -> int:
         """Forget a bounded number; returns how many, 0 when nothing is old."""

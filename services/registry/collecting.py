@@ -8,8 +8,8 @@ from opentelemetry import metrics
 
 from services.registry.storage import FileStorage
 from services.registry.store import files
-from shared.postgres import Database, Unavailable
-from shared.runtime import pause
+from shared.postgres import Database
+from shared.turns import by_turns
 
 INTERVAL: Final = 600.0
 BATCH: Final = 200
@@ -30,12 +30,7 @@ class FileCollector:
         self._storage = storage
 
     async def run(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            try:
-                await self.run_once()
-            except Unavailable as error:
-                log.warning("files are kept: the database is away", error=repr(error))
-            await pause(INTERVAL, stop)
+        await by_turns(self.run_once, stop, every=INTERVAL, away="files are kept: the database is away")
 
     async def run_once(self) -> None:
         """Judge all files that are due, then remove those that are condemned."""

@@ -28,6 +28,7 @@ from shared.inbox import PRUNE_INTERVAL
 from shared.postgres import Database
 from shared.problems import FieldError, ProblemError
 from shared.runtime import pause
+from shared.turns import by_turns
 
 ROWS_THAT_CHANGE_PLANS: Final = 5_000
 MOST_ATTEMPTS: Final = 5
@@ -60,12 +61,7 @@ class ImportPruner:
         self._kept = timedelta(days=kept_days)
 
     async def run(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            try:
-                await self.run_once()
-            except postgres.Unavailable as error:
-                log.warning("imports are kept: the database is away", error=repr(error))
-            await pause(PRUNE_INTERVAL, stop)
+        await by_turns(self.run_once, stop, every=PRUNE_INTERVAL, away="imports are kept: the database is away")
 
     async def run_once(self) -> None:
         """Delete what is old enough."""

@@ -128,6 +128,8 @@ async def test_a_parents_day_counts_below_and_a_killed_batch_changes_nothing(
     await ack.apply(*(agency_of(one).model_copy(update={"parent_id": parent}) for one in sent.recipients[:4]))
     await put(ack, parent, parent, "2026-11-24")
     assert await rescheduler(ack, 2).run_once()
+    async with ack.resources.database.connection() as connection:
+        assert await calendars.waiting_since(connection) == ack.clock.now
 
     async def dies(*_: object, **__: object) -> None:
         raise asyncio.CancelledError
@@ -143,6 +145,8 @@ async def test_a_parents_day_counts_below_and_a_killed_batch_changes_nothing(
     await looked_at(ack, 2)
     assert await due(ack, sent) == [DAY_LATER] * 4 + [None]
     assert await ack.count_events("deadline_moved") == 4
+    async with ack.resources.database.connection() as connection:
+        assert await calendars.waiting_since(connection) is None
     await put(ack, parent, parent, "2026-11-24")
     await looked_at(ack, 2)
     assert await ack.count_events("deadline_moved") == 4, "the same again changes nothing"

@@ -37,6 +37,18 @@ FROM circulars c, LATERAL generate_series(1, CASE WHEN c.circular_id = $1 THEN $
 MOST_READ: Final = 1_500
 
 
+# What was declared in years, and looked at long ago.
+ADD_CHANGES: Final = """
+WITH added AS (
+    INSERT INTO calendar_changes (change_id, agency_id, day, kind, below, reason, declared_by, actor, recorded_at)
+    SELECT gen_random_uuid(), gen_random_uuid(), current_date, 'closed', false, 'น้ำท่วม', gen_random_uuid(), 'test', now()
+    FROM generate_series(1, $1::bigint)
+    RETURNING change_id
+)
+INSERT INTO calendar_work (change_id, done_at) SELECT change_id, CASE WHEN row_number() OVER () > 3 THEN now() END FROM added
+"""
+
+
 @pytest.fixture
 async def ack(settings_environment: dict[str, str], token_issuer: TokenIssuer) -> AsyncGenerator[OpenAck]:
     async with opened_ack(settings_environment, token_issuer) as opened:
@@ -73,3 +85,13 @@ async def test_figures_and_pages_of_a_circular_do_not_read_those_of_others(ack: 
             assert "recipients" not in plan.scanned, (name, plan)
             assert plan.read < MOST_READ, (name, plan)
             assert plan.rows > 0, name
+
+
+async def test_what_was_declared_long_ago_costs_the_rescheduler_nothing(ack: OpenAck) -> None:
+    async with ack.resources.database.connection() as connection:
+        await connection.execute(ADD_CHANGES, 20_000)
+        await connection.execute("VACUUM ANALYZE calendar_work, calendar_changes")
+        for statement in (calendars.CLAIM, calendars.WAITING_SINCE):
+            plan = await carried_out(connection, statement)
+            assert (plan.rows, plan.scanned) == (1, frozenset())
+            assert plan.read < 50, plan

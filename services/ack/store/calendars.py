@@ -76,6 +76,11 @@ FROM calendar_work w JOIN calendar_changes c ON c.change_id = w.change_id
 WHERE w.done_at IS NULL ORDER BY w.change_id LIMIT 1 FOR UPDATE OF w SKIP LOCKED
 """
 
+WAITING_SINCE: Final = """
+SELECT c.recorded_at FROM calendar_work w JOIN calendar_changes c ON c.change_id = w.change_id
+WHERE w.done_at IS NULL ORDER BY w.change_id LIMIT 1
+"""
+
 ADVANCE: Final = """
 UPDATE calendar_work SET reached_agency_id = $2, reached_recipient_id = $3, moved = moved + $4,
     done_at = CASE WHEN $5 THEN $6::timestamptz END
@@ -240,6 +245,11 @@ async def claim(connection: Connection) -> Work | None:
     """The oldest change whose recipients are still to be looked at, locked."""
     row = await connection.fetchrow(CLAIM)
     return None if row is None else Work(**dict(row))
+
+
+async def waiting_since(connection: Connection) -> datetime | None:
+    """When the oldest change was declared whose recipients are still to be looked at; None when there is none."""
+    return await connection.fetchval(WAITING_SINCE)
 
 
 async def next_open(connection: Connection, work: Work, most: int) -> list[tuple[UUID, UUID]]:
