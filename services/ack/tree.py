@@ -5,7 +5,7 @@ Of the circulars below, the first sender sees figures alone: neither their lette
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
@@ -64,7 +64,7 @@ class Branch:
     duties: int
     relayed: int
     duties_waiting: int
-    own: tuple[OwnDeadline, ...] = ()
+    own: tuple[OwnDeadline, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

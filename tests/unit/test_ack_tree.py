@@ -91,7 +91,7 @@ def test_a_duty_is_judged_by_the_deadline_and_a_tie_is_in_time(
 
 def test_a_deadline_of_a_recipients_own_goes_before_the_circulars() -> None:
     own = (OwnDeadline(NOW - MINUTE, 2, 1), OwnDeadline(NOW, 3, 1), OwnDeadline(NOW + MINUTE, 4, 2))
-    branch = Branch(1, None, None, None, NOW - 9 * MINUTE, NOW - MINUTE, 20, 0, 0, 0, 0, 0, 8, 0, 6, own)
+    branch = Branch(1, None, None, None, NOW - 9 * MINUTE, NOW - MINUTE, 20, 0, 0, 0, 0, 0, 8, 0, 6, own=own)
     (level,) = levels_of([branch], NOW)
     assert (level.outstanding, level.overdue) == (20, 20 - 9 + 2), "a tie is in time"
     assert (level.duties_waiting, level.duties_overdue) == (6, 6 - 4 + 1)
