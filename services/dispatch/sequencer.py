@@ -72,6 +72,6 @@ class FeedPruner:
             events = await feed.prune(connection, KEPT, PRUNED_PER_TURN)
         async with self._database.connection() as connection:
             await feed.prune_early(connection, KEPT)
-            await notices.prune(connection, KEPT, PRUNED_PER_TURN)
-            await mail_notices.prune(connection, KEPT, PRUNED_PER_TURN)
-            return events + await pulls.prune(connection, LEASES_KEPT, PRUNED_PER_TURN)
+            early = await notices.prune(connection, KEPT, PRUNED_PER_TURN)
+            mails = await mail_notices.prune(connection, KEPT, PRUNED_PER_TURN)
+            return events + early + mails + await pulls.prune(connection, LEASES_KEPT, PRUNED_PER_TURN)

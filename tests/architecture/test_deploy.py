@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import yaml
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
@@ -375,6 +376,30 @@ def queues_are_the_topologys(root: Path) -> Iterator[str]:
         yield "alerts.yml: nobody hears of dead letters that are kept"
 
 
+def bounces_reach_the_listener(root: Path) -> Iterator[str]:
+    (component,) = documents(root / "deploy/k8s/components/bounces/kustomization.yaml")
+    service, policy = documents(root / "deploy/k8s/components/bounces/listener.yaml")
+    (generator,) = component["configMapGenerator"]
+    given = dict(literal.split("=", 1) for literal in generator["literals"])
+    (patch,) = component["patches"]
+    (change,) = yaml.safe_load(patch["patch"])
+    if generator["name"] not in settings_maps(root) or not given.keys() <= variables("dispatch"):
+        yield "bounces: a setting that dispatch does not read"
+    (worker,) = [d for d in base(root, "Deployment") if d["metadata"]["name"] == patch["target"]["name"]]
+    labels = worker["spec"]["template"]["metadata"]["labels"]
+    for selector in (service["spec"]["selector"], policy["spec"]["podSelector"]["matchLabels"]):
+        if not selector.items() <= labels.items():
+            yield f"bounces: {selector} is not the worker"
+    if change["path"] != "/spec/template/spec/containers/0/ports/-" or "ports" not in pod_of(worker)["containers"][0]:
+        yield "bounces: the patch adds no port"
+    opened = change["value"]
+    if str(opened["containerPort"]) != given["WIAN_DISPATCH_BOUNCE_PORT"] or given["WIAN_DISPATCH_BOUNCE_HOST"] != "0.0.0.0":
+        yield "bounces: the listener does not listen where the port is"
+    named = [service["spec"]["ports"][0]["targetPort"], policy["spec"]["ingress"][0]["ports"][0]["port"]]
+    if named != [opened["name"]] * 2:
+        yield f"bounces: {named}"
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     commands_exist,
     settings_exist,
@@ -392,6 +417,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     compose_asks_for_what_the_example_names,
     image_holds_what_it_runs,
     queues_are_the_topologys,
+    bounces_reach_the_listener,
 )
 
 
@@ -402,6 +428,7 @@ def test_deployment_agrees_with_the_code(check: Check) -> None:
 
 BASE: Final = "deploy/k8s/base"
 PRODUCTION: Final = "deploy/k8s/overlays/production"
+BOUNCES: Final = "deploy/k8s/components/bounces"
 COMPOSE: Final = "docker-compose.yml"
 
 
@@ -452,6 +479,10 @@ COMPOSE: Final = "docker-compose.yml"
         (compose_asks_for_what_the_example_names, "deploy/example.env", "GRAFANA_PASSWORD=", "GRAFANA_PASSWORD=admin"),
         (image_holds_what_it_runs, ".dockerignore", "!shared\n", ""),
         (image_holds_what_it_runs, "deploy/requirements.lock", "\nasyncpg==", "\nasyncpg==0"),
+        (bounces_reach_the_listener, f"{BOUNCES}/listener.yaml", "name: dispatch-worker", "name: dispatch-api"),
+        (bounces_reach_the_listener, f"{BOUNCES}/listener.yaml", "port: bounces}", "port: http}"),
+        (bounces_reach_the_listener, f"{BOUNCES}/kustomization.yaml", "BOUNCE_PORT=2525", "BOUNCE_PORT=25"),
+        (kustomizations_are_whole, f"{BOUNCES}/kustomization.yaml", "  - listener.yaml", "  - listeners.yaml"),
         (queues_are_the_topologys, f"{PRODUCTION}/scaling.yaml", "lane.bulk.email", "lane.slow.email"),
     ],
 )

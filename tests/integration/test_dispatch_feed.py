@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from services.dispatch import sequencer
 from services.dispatch.feed import CATALOGUE, TO_RECIPIENTS, EventType
 from services.dispatch.sequencer import FeedPruner, Sequencer
 from services.dispatch.store import feed, notices
@@ -386,8 +387,9 @@ async def test_an_event_of_a_recipient_that_is_not_known_is_read_without_its_par
     assert "recipient" not in item["data"]
 
 
-async def test_what_waits_for_a_chunk_that_never_comes_is_forgotten(dispatch: Bench) -> None:
-    for days in (89, 91):
+async def test_what_waits_for_a_chunk_that_never_comes_is_forgotten(dispatch: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequencer, "PRUNED_PER_TURN", 2)
+    for days in (89, 91, 92, 93, 94, 95):
         circular = circular_dispatched([uuid4()])
         notice = Notice(
             EventType.REMINDED,
@@ -399,7 +401,8 @@ async def test_what_waits_for_a_chunk_that_never_comes_is_forgotten(dispatch: Be
         )
         async with dispatch.database.transaction() as connection:
             await notices.keep(connection, [notice])
-    await FeedPruner(dispatch.database).run_once()
+    pruner = FeedPruner(dispatch.database)
+    assert [await pruner.run_once() for _ in range(4)] == [2, 2, 1, 0], "as long as something is old"
     async with dispatch.database.connection() as connection:
         left = await connection.fetch("SELECT now() - occurred_at AS age FROM early_notices")
     assert [row["age"].days for row in left] == [89]

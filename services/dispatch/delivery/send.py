@@ -97,5 +97,5 @@ def _note(sent: Sent, standing: Standing) -> None:
         outcome=name,
         reason=getattr(sent.outcome, "reason", None),
         status=getattr(sent.outcome, "status", None),
-        milliseconds=sent.milliseconds,
+        milliseconds=round(sent.milliseconds, 1),
     )

@@ -194,9 +194,9 @@ async def bounced(connection: Connection, notice_id: UUID, report: Report, at: d
     return bool(await connection.fetchval(BOUNCED, notice_id, report.kind, report.status, at))
 
 
-async def prune(connection: Connection, older_than: timedelta, most: int) -> None:
-    """Forget up to `most` old mails."""
-    await connection.execute(PRUNE_MAILS, older_than, most)
+async def prune(connection: Connection, older_than: timedelta, most: int) -> int:
+    """Forget up to `most` old mails; returns how many."""
+    return int((await connection.execute(PRUNE_MAILS, older_than, most)).rpartition(" ")[2])
 
 
 async def get_wishes(connection: Connection, agency_id: UUID) -> Wishes:

@@ -65,9 +65,9 @@ async def take(connection: Connection, about: Sequence[UUID]) -> list[Notice]:
     ]
 
 
-async def prune(connection: Connection, older_than: timedelta, most: int) -> None:
-    """Forget up to `most` that have waited too long for their recipients."""
-    await connection.execute(PRUNE, older_than, most)
+async def prune(connection: Connection, older_than: timedelta, most: int) -> int:
+    """Forget up to `most` that have waited too long for their recipients; returns how many."""
+    return int((await connection.execute(PRUNE, older_than, most)).rpartition(" ")[2])
 
 
 async def set_recalled(connection: Connection, recalled: Mapping[UUID, datetime]) -> None:
