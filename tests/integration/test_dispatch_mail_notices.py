@@ -1,11 +1,19 @@
 """Mails beside letters against a real mail server: reminders, and what was answered in an agency's name."""
 
 import asyncio
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from cryptography.fernet import Fernet
 
 from services.ack.facts import Door, RejectionReason
 from services.dispatch.mail_notices import MAILED_DOORS
@@ -25,6 +33,7 @@ from tests.support.dispatch import (
 from tests.support.eventually import eventually
 from tests.support.receiver import MailSink
 from tests.support.tokens import TokenIssuer
+from wian.embedded.processes import OwnedProcess, free_ports
 
 MAILBOX = "saraban@example.go.th"
 BOUNCES = "bounces.wian.example.go.th"
@@ -155,6 +164,62 @@ async def test_a_worker_that_dies_while_it_sends_is_followed_by_another_with_the
     assert notice["state"] == "sent"
     assert 1 <= len(sink.messages) <= 2
     assert {message["Message-ID"] for message in sink.messages} == {f"<{notice['notice_id']}@wian.invalid>"}
+
+
+@asynccontextmanager
+async def _worker_process(environment: dict[str, str], folder: Path) -> AsyncGenerator[OwnedProcess]:
+    """Dispatch's workers as a process of their own, ended with the block."""
+    (port,) = free_ports(1)
+    process = OwnedProcess(
+        [sys.executable, "-m", "services.dispatch", "worker"],
+        environment={**os.environ, **environment, "WIAN_HTTP_PORT": str(port)},
+        folder=Path.cwd(),
+        log=folder / f"worker-{port}.log",
+        held=[],
+        death_signal=signal.SIGKILL,
+    )
+    try:
+        yield process
+    finally:
+        await process.kill()
+
+
+async def test_a_killed_process_loses_no_mail_and_repeats_only_what_it_had_in_hand(
+    dispatch: Bench, sink: MailSink, settings_environment: dict[str, str], tmp_path: Path
+) -> None:
+    circular = await _circular(dispatch)
+    for minutes in range(30):
+        event = recipients_reminded(circular)
+        await dispatch.apply(event.model_copy(update={"due_at": event.due_at - timedelta(minutes=minutes)}))
+    given = {**settings_environment, "dispatch_smtp_port": str(sink.port), "dispatch_bounce_domain": BOUNCES}
+    given |= {"dispatch_secret_key": Fernet.generate_key().decode(), "dispatch_mail_notice_concurrency": "3"}
+    environment = {f"WIAN_{name.upper()}": value for name, value in given.items()}
+    gate = sink.gates["example.go.th"] = asyncio.Event()
+
+    async def in_hand() -> int:
+        return sink.busy["example.go.th"]
+
+    async with _worker_process(environment, tmp_path) as process:
+        # The letter's own mail may be one of them.
+        await eventually(in_hand, lambda mails: mails >= 2)
+        at_most = int(given["dispatch_mail_notice_concurrency"])
+        await process.kill()
+    gate.set()
+    await eventually(in_hand, lambda mails: mails == 0)
+    assert {row["state"] for row in await mail_notices(dispatch)} == {"waiting"}, "nothing was recorded of what was in hand"
+    await _expire_leases(dispatch)
+
+    async def waiting() -> int:
+        return sum(row["state"] == "waiting" for row in await mail_notices(dispatch))
+
+    async with _worker_process(environment, tmp_path):
+        await eventually(waiting, lambda mails: mails == 0)
+    notices = await mail_notices(dispatch)
+    assert {row["state"] for row in notices} == {"sent"}
+    sent = Counter(str(message["Message-ID"]) for message in sink.messages)
+    times = [sent[f"<{row['notice_id']}@wian.invalid>"] for row in notices]
+    assert set(times) <= {1, 2}, "none is lost, and none is sent a third time"
+    assert times.count(2) <= at_most
 
 
 async def test_a_record_that_was_lost_repeats_the_mail_under_its_name(dispatch: Bench, sink: MailSink) -> None:
