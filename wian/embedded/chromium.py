@@ -82,6 +82,8 @@ async def _unpacked_chromium(home: Path) -> Chromium:
             raise ServerUnavailable(
                 f"There is no Chromium on the PATH, and it could not be fetched from this system's package sources: {_REMEDY}. {error}"
             ) from error
-    libraries = [tree / "usr/lib/chromium", *sorted(tree.glob("*lib/*-linux-gnu*")), *sorted(tree.glob("usr/lib/*-linux-gnu*"))]
+    # The last one's libraries are found by a path into the system's own folders, where these packages are not.
+    places = ("*lib/*-linux-gnu*", "usr/lib/*-linux-gnu*", "usr/lib/*-linux-gnu*/pulseaudio")
+    libraries = [tree / "usr/lib/chromium", *(folder for place in places for folder in sorted(tree.glob(place)))]
     paths = ":".join(str(folder) for folder in libraries)
     return Chromium(tree / "usr/lib/chromium/chromium", {"LD_LIBRARY_PATH": paths, "FONTCONFIG_FILE": str(tree / "fonts.conf")})
