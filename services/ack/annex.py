@@ -55,8 +55,9 @@ CSV_COLUMNS: Final = (
     "redirected_from",
     "redirected_to",
 )
-# What is told of a row beside its own columns: whether it is late, and its numbers in further registers.
-MORE_COLUMNS: Final = ("late", "registers")
+# What is told of a row beside its own columns: whether it is late, its numbers in further registers, and whether it keeps a
+# letter that was sent on from it.
+MORE_COLUMNS: Final = ("late", "registers", "crossed")
 
 
 class Form(StrEnum):
@@ -174,7 +175,8 @@ async def _csv(resources: Resources, circular: Circular) -> AsyncGenerator[str]:
 
 
 def _cells(row: Recipient, deadline: datetime | None, now: datetime) -> list[object]:
-    return [*(getattr(row, column) for column in CSV_COLUMNS), row.is_late(deadline, now), "; ".join(wording.registers(row))]
+    own = [getattr(row, column) for column in CSV_COLUMNS]
+    return [*own, row.is_late(deadline, now), "; ".join(wording.registers(row)), row.crossed]
 
 
 async def _json(resources: Resources, circular: Circular, counts: Counts) -> AsyncGenerator[str]:

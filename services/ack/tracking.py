@@ -53,6 +53,7 @@ class Tracking:
     progress: Progress
     words: Words
     figures: tuple[Figure, ...]
+    crossed: str
     relay: str
     lines: tuple[Line, ...]
 
@@ -72,6 +73,7 @@ def tracking_of(circular: Circular, counts: Counts, rows: list[Recipient], now: 
         matrix.progress,
         PROGRESS_WORDS[matrix.progress],
         _figures(matrix),
+        wording.crossed(matrix.crossed),
         _relay(counts),
         tuple(_line(row, circular.deadline, now) for row in rows),
     )
@@ -83,6 +85,7 @@ def document(tracking: Tracking) -> dict[str, object]:
         "progress": tracking.progress.value,
         "progress_text": tracking.words.th,
         "figures": {figure.key: {"value": figure.value, "percent": figure.percent} for figure in tracking.figures},
+        "crossed": tracking.crossed,
         "relay": tracking.relay,
         "lines": [
             {

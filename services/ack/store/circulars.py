@@ -42,6 +42,12 @@ SELECT circular_id, count(*) FILTER (WHERE relay_duty) AS relay_duties, count(re
 FROM recipients WHERE circular_id = ANY($1::uuid[]) AND (relay_duty OR relayed_circular_id IS NOT NULL) GROUP BY circular_id
 """
 
+# Those from which the letter was sent on and that keep it all the same: `Recipient.crossed`.
+CROSSED: Final = """
+SELECT circular_id, count(*) AS crossed FROM recipients
+WHERE circular_id = ANY($1::uuid[]) AND redirected_to IS NOT NULL AND state NOT IN ('rejected', 'recalled') GROUP BY circular_id
+"""
+
 OWN_DEADLINES: Final = """
 SELECT circular_id, due_at, count(*) AS recipients FROM recipients
 WHERE circular_id = ANY($1::uuid[]) AND due_at IS NOT NULL AND state NOT IN ('registered', 'rejected', 'recalled')
@@ -97,6 +103,7 @@ class Counts:
     relay_duties: int
     relayed: int
     onward_recipients: int
+    crossed: int = 0  # that keep a letter which was sent on from them
     own_deadlines: tuple[tuple[datetime, int], ...] = ()  # of those that have not answered, with how many have each
 
 
@@ -175,12 +182,14 @@ async def counts_of_many(connection: Connection, circular_ids: Sequence[UUID]) -
     for row in await connection.fetch(OWN_DEADLINES, list(circular_ids)):
         own[row["circular_id"]].append(row)
     relaying = {row["circular_id"]: row for row in await connection.fetch(RELAYING, list(circular_ids))}
+    crossed = {row["circular_id"]: row["crossed"] for row in await connection.fetch(CROSSED, list(circular_ids))}
     return {
-        circular_id: _counts(states[circular_id], own[circular_id], relaying.get(circular_id)) for circular_id in circular_ids
+        circular_id: _counts(states[circular_id], own[circular_id], relaying.get(circular_id), crossed.get(circular_id, 0))
+        for circular_id in circular_ids
     }
 
 
-def _counts(rows: Sequence[Row], own: Sequence[Row], relaying: Row | None) -> Counts:
+def _counts(rows: Sequence[Row], own: Sequence[Row], relaying: Row | None, crossed: int) -> Counts:
     return Counts(
         by_state={State(row["state"]): row["recipients"] for row in rows},
         handed_over=sum(row["handed_over"] for row in rows),
@@ -188,5 +197,6 @@ def _counts(rows: Sequence[Row], own: Sequence[Row], relaying: Row | None) -> Co
         relay_duties=0 if relaying is None else relaying["relay_duties"],
         relayed=0 if relaying is None else relaying["relayed"],
         onward_recipients=0 if relaying is None else relaying["onward_recipients"],
+        crossed=crossed,
         own_deadlines=tuple((row["due_at"], row["recipients"]) for row in own),
     )
