@@ -134,7 +134,7 @@ def _line(row: Recipient, deadline: datetime | None, now: datetime) -> Line:
     relay = ""
     if row.relayed_circular_id is not None:
         relay = to_thai(f"แจ้งต่อแล้ว {row.onward_recipients:,} หน่วยงาน")
-    elif row.relay_duty:
+    elif row.has_duty:
         relay = "มีหน้าที่แจ้งต่อ"
     return Line(
         key=str(row.position),

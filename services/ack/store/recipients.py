@@ -220,6 +220,11 @@ class Recipient:
         """Whether it took its refusal back, before or after the letter was sent on: it keeps the letter, and another has it too."""
         return self.redirected_to is not None and self.state not in NOT_KEPT
 
+    @property
+    def has_duty(self) -> bool:
+        """Whether it must pass the letter on; a duty goes with the letter when that is sent on to another recipient."""
+        return self.relay_duty and self.redirected_to is None
+
     def is_late(self, deadline: datetime | None, now: datetime) -> bool:
         """Whether the answer came, or is still to come, after the deadline; a tie is in time, and of a recall none is due."""
         own = self.due_at or deadline
