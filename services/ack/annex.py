@@ -91,7 +91,7 @@ async def annex_response(resources: Resources, circular: Circular, form: Form) -
 
 
 async def annex_pieces(resources: Resources, circular: Circular, form: Form) -> AsyncGenerator[bytes]:
-    """The annex's bytes, for those who do more with them than send them."""
+    """The annex's bytes, for those who do more with them than send them; its turn lasts until the last is taken."""
     counts = await _counts(resources, circular)
     match form:
         case Form.PDF | Form.XLSX:
@@ -100,7 +100,8 @@ async def annex_pieces(resources: Resources, circular: Circular, form: Form) -> 
                 yield piece
         case Form.CSV | Form.JSON:
             lines = _csv(resources, circular) if form is Form.CSV else _json(resources, circular, counts)
-            async with aclosing(lines):
+            # Kept whole on the way, unlike those that are sent as they are made and wait for their reader.
+            async with resources.printing, aclosing(lines):
                 async for text in lines:
                     yield text.encode()
 
