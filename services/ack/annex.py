@@ -55,8 +55,9 @@ CSV_COLUMNS: Final = (
     "redirected_from",
     "redirected_to",
 )
-# What is told of a row beside its own columns: whether it is late, and its numbers in further registers.
-MORE_COLUMNS: Final = ("late", "registers")
+# What is told of a row beside its own columns: whether it is late, its numbers in further registers, and whether it keeps a
+# letter that was sent on from it.
+MORE_COLUMNS: Final = ("late", "registers", "crossed")
 
 
 class Form(StrEnum):
@@ -90,7 +91,7 @@ async def annex_response(resources: Resources, circular: Circular, form: Form) -
 
 
 async def annex_pieces(resources: Resources, circular: Circular, form: Form) -> AsyncGenerator[bytes]:
-    """The annex's bytes, for those who do more with them than send them."""
+    """The annex's bytes, for those who do more with them than send them; its turn lasts until the last is taken."""
     counts = await _counts(resources, circular)
     match form:
         case Form.PDF | Form.XLSX:
@@ -99,7 +100,8 @@ async def annex_pieces(resources: Resources, circular: Circular, form: Form) -> 
                 yield piece
         case Form.CSV | Form.JSON:
             lines = _csv(resources, circular) if form is Form.CSV else _json(resources, circular, counts)
-            async with aclosing(lines):
+            # Kept whole on the way, unlike those that are sent as they are made and wait for their reader.
+            async with resources.printing, aclosing(lines):
                 async for text in lines:
                     yield text.encode()
 
@@ -174,7 +176,8 @@ async def _csv(resources: Resources, circular: Circular) -> AsyncGenerator[str]:
 
 
 def _cells(row: Recipient, deadline: datetime | None, now: datetime) -> list[object]:
-    return [*(getattr(row, column) for column in CSV_COLUMNS), row.is_late(deadline, now), "; ".join(wording.registers(row))]
+    own = [getattr(row, column) for column in CSV_COLUMNS]
+    return [*own, row.is_late(deadline, now), "; ".join(wording.registers(row)), row.crossed]
 
 
 async def _json(resources: Resources, circular: Circular, counts: Counts) -> AsyncGenerator[str]:

@@ -86,7 +86,7 @@ class AckSettings(ServiceSettings):
     )
     ack_annexes_at_once: Annotated[int, Field(ge=1, le=16)] = Field(
         default=2,
-        description="Annexes in PDF or XLSX that one process makes at a time, each with processes of its own; others wait their turn.",
+        description="Annexes in PDF or XLSX, or signed ones in any form, that one process makes at a time; others wait their turn.",
     )
     ack_print_processes: Annotated[int, Field(ge=1, le=32)] = Field(
         default=2, description="Processes that set a long annex together; more than the machine's cores do not help."

@@ -62,6 +62,8 @@ RANK: Final = {
 }
 GRADE_RANK: Final = {HandOverGrade.BLIND: 0, HandOverGrade.TRANSPORT: 1}
 ANSWERED: Final = frozenset({State.REGISTERED, State.REJECTED})
+# What a recipient does not keep: it gave the letter back, or it was taken from it.
+NOT_KEPT: Final = frozenset({State.REJECTED, State.RECALLED})
 
 LEVEL_RANK: Final = {Level.CENTRAL: 0, Level.DIVISION: 1, Level.CENTRE: 2}
 

@@ -112,4 +112,6 @@ def figures(matrix: Matrix) -> str:
     parts += [f"ปฏิเสธ {matrix.rejected:,}"] if matrix.rejected else []
     parts += [f"เรียกคืน {matrix.recalled:,}"] if matrix.recalled else []
     parts += [f"ส่งไม่ได้ {matrix.undeliverable:,}"] if matrix.undeliverable else []
-    return to_thai("   ".join([*parts, f"ยังไม่ตอบ {matrix.outstanding:,}"]))
+    parts.append(f"ยังไม่ตอบ {matrix.outstanding:,}")
+    parts += [f"(ส่งต่อสวนทางกับการถอน {matrix.crossed:,})"] if matrix.crossed else []
+    return to_thai("   ".join(parts))

@@ -55,6 +55,7 @@ class Tracking:
     progress: Progress
     words: Words
     figures: tuple[Figure, ...]
+    crossed: str
     relay: str
     lines: tuple[Line, ...]
 
@@ -77,6 +78,7 @@ def tracking_of(circular: Circular, counts: Counts, rows: list[Recipient], now: 
         matrix.progress,
         words,
         _figures(matrix),
+        wording.crossed(matrix.crossed),
         _relay(counts),
         tuple(_line(row, circular.deadline, now) for row in rows),
     )
@@ -88,6 +90,7 @@ def document(tracking: Tracking) -> dict[str, object]:
         "progress": tracking.progress.value,
         "progress_text": tracking.words.th,
         "figures": {figure.key: {"value": figure.value, "percent": figure.percent} for figure in tracking.figures},
+        "crossed": tracking.crossed,
         "relay": tracking.relay,
         "lines": [
             {
@@ -136,7 +139,7 @@ def _line(row: Recipient, deadline: datetime | None, now: datetime) -> Line:
     relay = ""
     if row.relayed_circular_id is not None:
         relay = to_thai(f"แจ้งต่อแล้ว {row.onward_recipients:,} หน่วยงาน")
-    elif row.relay_duty:
+    elif row.has_duty:
         relay = "มีหน้าที่แจ้งต่อ"
     return Line(
         key=str(row.position),

@@ -12,7 +12,7 @@ from itertools import groupby
 from statistics import median
 from uuid import UUID
 
-from services.ack.fold import State
+from services.ack.fold import NOT_KEPT, State
 
 
 class RelayState(StrEnum):
@@ -22,7 +22,8 @@ class RelayState(StrEnum):
     OVERDUE = "overdue"  # not passed on, and the deadline has passed
     RELAYED = "relayed"
     LATE = "late"  # passed on after the deadline
-    RELEASED = "released"  # rejected or recalled before it was passed on: there is no duty any more
+    # Rejected, recalled or sent on to another agency before it was passed on: there is no duty any more.
+    RELEASED = "released"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,7 @@ class Duty:
     handed_over_at: datetime | None
     relayed_at: datetime | None
     due_at: datetime | None = None  # the recipient's own deadline, else the circular's
+    sent_on: bool = False  # to another recipient of the circular: the duty went with the letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def relay_state(duty: Duty, now: datetime) -> RelayState:
     deadline = duty.due_at
     if duty.relayed_at is not None:
         return RelayState.LATE if deadline is not None and duty.relayed_at > deadline else RelayState.RELAYED
-    if duty.state in (State.REJECTED, State.RECALLED):
+    if duty.sent_on or duty.state in NOT_KEPT:
         return RelayState.RELEASED
     return RelayState.OVERDUE if deadline is not None and now > deadline else RelayState.WAITING
 

@@ -29,6 +29,7 @@ class Matrix:
     undeliverable: int
     outstanding: int
     overdue: int
+    crossed: int
     progress: Progress
     last_hand_over_at: datetime | None
     seconds_to_last_hand_over: float | None
@@ -54,6 +55,7 @@ def matrix_of(circular: Circular, counts: Counts, now: datetime) -> Matrix:
         undeliverable=by_state[State.UNDELIVERABLE],
         outstanding=outstanding,
         overdue=overdue,
+        crossed=counts.crossed,
         progress=Progress.COMPLETE if outstanding == 0 else Progress.OVERDUE if overdue else Progress.OPEN,
         last_hand_over_at=last,
         seconds_to_last_hand_over=None if last is None else round((last - circular.dispatched_at).total_seconds(), 3),

@@ -166,9 +166,16 @@ def redirections(recipient: Recipient) -> tuple[str, ...]:
     # The place is not known here until the news of that recipient has come.
     if recipient.redirected_to is not None:
         found.append(to_thai(f"ส่งต่อไปลำดับที่ {recipient.redirected_to_position or '…'}"))
+    if recipient.crossed:
+        found.append("ถอนการปฏิเสธแล้ว หนังสืออยู่ที่ทั้งสองหน่วยงาน")
     if recipient.redirected_from is not None:
         found.append(to_thai(f"ส่งต่อจากลำดับที่ {recipient.redirected_from_position or '…'}"))
     return tuple(found)
+
+
+def crossed(recipients: int) -> str:
+    """That so many keep a letter which was sent on from them; "" when none does."""
+    return to_thai(f"ถอนการปฏิเสธสวนทางกับการส่งต่อ หนังสืออยู่ที่ทั้งสองหน่วยงาน {recipients:,} ราย") if recipients else ""
 
 
 def contact(recipient: Recipient) -> str:

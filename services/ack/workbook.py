@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any, Final
 
 import xlsxwriter
@@ -41,24 +41,42 @@ async def write_annex(heading: Heading, columns: Sequence[str], batches: AsyncIt
     """The workbook as an open temporary file at its beginning; `pieces` sends and closes it."""
     file: IO[bytes] = TemporaryFile()  # noqa: SIM115 - closed when it has been sent
     try:
-        # The library has no types.
-        workbook: Any = xlsxwriter.Workbook(
-            file, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-        )
-        workbook.set_properties(
-            {"title": f"{TITLE} {heading.circular.letter.number}", "created": heading.written_at.replace(tzinfo=None)}
-        )
-        paper = workbook.add_worksheet(TITLE)
-        at = _write_heading(workbook, paper, heading, columns)
-        async for batch in batches:
-            await asyncio.to_thread(_write_lines, paper, at, batch, heading)
-            at += len(batch)
-        await asyncio.to_thread(workbook.close)
+        # What the library leaves of one that is given up midway goes with the folder.
+        with TemporaryDirectory(prefix="wian-annex-") as folder:
+            await _write(file, folder, heading, columns, batches)
         file.seek(0)
     except BaseException:
         file.close()
         raise
     return file
+
+
+async def _write(
+    file: IO[bytes], folder: str, heading: Heading, columns: Sequence[str], batches: AsyncIterator[Sequence[Line]]
+) -> None:
+    # The library has no types.
+    workbook: Any = xlsxwriter.Workbook(
+        file,
+        {
+            "constant_memory": True,
+            "tmpdir": folder,
+            "strings_to_formulas": False,
+            "strings_to_urls": False,
+            "strings_to_numbers": False,
+        },
+    )
+    workbook.set_properties(
+        {"title": f"{TITLE} {heading.circular.letter.number}", "created": heading.written_at.replace(tzinfo=None)}
+    )
+    paper = workbook.add_worksheet(TITLE)
+    try:
+        at = _write_heading(workbook, paper, heading, columns)
+        async for batch in batches:
+            await asyncio.to_thread(_write_lines, paper, at, batch, heading)
+            at += len(batch)
+        await asyncio.to_thread(workbook.close)
+    finally:
+        paper.row_data_fh.close()
 
 
 def pieces(file: IO[bytes]) -> Iterator[bytes]:

@@ -1,17 +1,17 @@
 """AMQP in: agencies, dispatched circulars, and acknowledgments, from the queue of dispatch's events."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 from services.dispatch import ladder
-from services.dispatch.delivery.decide import Take, first_step, reached
+from services.dispatch.delivery.decide import Take, first_step, reached, unanswered_again
 from services.dispatch.mail_notices import MailKind, MailNotice, of_answer
 from services.dispatch.retry import Policy
 from services.dispatch.store import agencies, circulars, feed, mail_notices, transitions
 from services.dispatch.store.agencies import Reachability
-from services.dispatch.store.circulars import NewDelivery
+from services.dispatch.store.circulars import Acknowledgment, NewDelivery
 from services.dispatch.store.transitions import Deliveries, Locked, Move
 from services.dispatch.withdrawals import Withdrawals
 from shared.contracts.events import (
@@ -70,9 +70,9 @@ class Consumers:
                 route(CircularErratum, self._withdrawals.corrected),
                 route(RecipientRegistered, self.acknowledged),
                 route(RecipientRejected, self.acknowledged),
-                route(RecipientWithdrawn, self.answer_changed),
+                route(RecipientWithdrawn, self.withdrawn),
                 route(RecipientDisputed, self._withdrawals.disputed),
-                route(RecipientDisputeAnswered, self.answer_changed),
+                route(RecipientDisputeAnswered, self.dispute_answered),
                 route(RecipientsReminded, self._withdrawals.reminded),
                 route(DeadlinesMoved, self._withdrawals.deadlines_moved),
             )
@@ -113,33 +113,51 @@ class Consumers:
 
     async def acknowledged(self, connection: Connection, event: RecipientRegistered | RecipientRejected, _meta: Meta) -> None:
         """Stop the ladder: whoever has registered or refused the letter has it."""
-        await circulars.add_acknowledgment(connection, event.circular_id, event.recipient_id, event.recorded_at)
-        locked = await self._end_acknowledged(connection, {event.recipient_id: event.recorded_at})
-        sender = next((delivery.sender_agency_id for delivery in locked), None)
-        await feed.add(connection, [feed.of_acknowledgment(event, sender)])
+        known = await circulars.add_acknowledgment(connection, event.circular_id, event.recipient_id, event.recorded_at)
+        locked = await self._end_acknowledged(connection, {event.recipient_id: known})
+        await feed.add(connection, [feed.of_acknowledgment(event, _sender(locked))])
         await self._mail(connection, of_answer(event))
 
-    async def answer_changed(
-        self, connection: Connection, event: RecipientWithdrawn | RecipientDisputeAnswered, _meta: Meta
-    ) -> None:
-        """Tell it. The letter has reached its recipient whatever becomes of the answer: nothing is sent again."""
+    async def withdrawn(self, connection: Connection, event: RecipientWithdrawn, _meta: Meta) -> None:
+        """Let the letter wait for an answer again. It has reached its recipient: nothing is sent again by itself."""
+        known = await circulars.add_withdrawal(connection, event.circular_id, event.recipient_id, event.recorded_at)
         locked = await self._deliveries.lock_recipients(connection, [event.recipient_id])
-        sender = next((delivery.sender_agency_id for delivery in locked), None)
-        await feed.add(connection, [feed.of_change(event, sender)])
-        if isinstance(event, RecipientWithdrawn):
-            await self._mail(connection, of_answer(event))
+        if known.standing_at is None:
+            await transitions.apply(
+                connection,
+                [
+                    Move(delivery, following)
+                    for delivery in locked
+                    if (following := unanswered_again(delivery.standing, delivery.state)) is not None
+                ],
+            )
+            await transitions.set_unacknowledged(connection, event.recipient_id)
+        await feed.add(connection, [feed.of_change(event, _sender(locked))])
+        await self._mail(connection, of_answer(event))
+
+    async def dispute_answered(self, connection: Connection, event: RecipientDisputeAnswered, _meta: Meta) -> None:
+        locked = await self._deliveries.lock_recipients(connection, [event.recipient_id])
+        await feed.add(connection, [feed.of_change(event, _sender(locked))])
 
     async def _mail(self, connection: Connection, notice: MailNotice | None) -> None:
         if notice is not None and MailKind.ANSWERED in self._mail_kinds:
             await mail_notices.add(connection, [notice])
 
-    async def _end_acknowledged(self, connection: Connection, acknowledged: dict[UUID, datetime]) -> list[Locked]:
-        locked = await self._deliveries.lock_recipients(connection, list(acknowledged))
-        await transitions.set_acknowledged(connection, acknowledged)
+    async def _end_acknowledged(self, connection: Connection, known: Mapping[UUID, Acknowledgment]) -> list[Locked]:
+        """End what is still to be sent, also by an answer that was taken back since: whoever gave it had the letter."""
+        locked = await self._deliveries.lock_recipients(connection, list(known))
+        standing = {recipient_id: at for recipient_id, one in known.items() if (at := one.standing_at) is not None}
+        await transitions.set_acknowledged(connection, standing)
         # One that is being sent now ends when its outcome is recorded, so that the attempt is not lost.
-        scheduled = [delivery for delivery in locked if delivery.state == "scheduled"]
-        await transitions.apply(
-            connection,
-            [Move(delivery, reached(delivery.standing, acknowledged[delivery.recipient_id])) for delivery in scheduled],
-        )
+        moves = [
+            Move(delivery, reached(delivery.standing, at))
+            for delivery in locked
+            if delivery.state == "scheduled" and (at := known[delivery.recipient_id].answered_at) is not None
+        ]
+        await transitions.apply(connection, moves)
         return locked
+
+
+def _sender(locked: Sequence[Locked]) -> UUID | None:
+    """Who sent the letter of these deliveries; None while none has come here."""
+    return next((delivery.sender_agency_id for delivery in locked), None)

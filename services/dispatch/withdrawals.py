@@ -122,13 +122,13 @@ class Withdrawals:
         recalled = {one.about: one.occurred_at for one in told if one.event is EventType.RECALLED}
         if recalled:
             locked = await self._deliveries.lock_recipients(connection, list(recalled))
+            # Kept beside an answer too: it counts once that is taken back.
+            await notices.set_recalled(connection, {one.delivery_id: recalled[one.recipient_id] for one in locked})
             # Whoever has answered has the letter.
-            unanswered = [one for one in locked if one.standing.acknowledged_at is None]
-            await notices.set_recalled(connection, {one.delivery_id: recalled[one.recipient_id] for one in unanswered})
             moves = [
                 Move(one, Recalled(recalled[one.recipient_id]))
-                for one in unanswered
-                if one.state not in ("handed_over", "recalled")
+                for one in locked
+                if one.standing.acknowledged_at is None and one.state not in ("handed_over", "recalled")
             ]
             await transitions.apply(connection, moves)
         await feed.add(

@@ -32,6 +32,7 @@ from shared.thai.dates import bangkok_date
 PROBLEMS: Final[dict[rules.Why, Problem]] = {
     rules.Why.NOT_REJECTED: own_problems.RECIPIENT_NOT_REJECTED,
     rules.Why.REDIRECTED: own_problems.RECIPIENT_REDIRECTED,
+    rules.Why.TAKEN_BACK: own_problems.RECIPIENT_TAKEN_BACK,
 }
 
 log = structlog.stdlib.get_logger(__name__)

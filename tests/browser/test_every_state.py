@@ -9,7 +9,18 @@ import pytest
 
 from shared.contracts.events import Secrecy, Speed
 from tests.support import afterwards
-from tests.support.ack import NOW, REGISTERED, REJECTED, OpenAck, Sent, agency_of, circular, handed_over, undeliverable
+from tests.support.ack import (
+    NOW,
+    REGISTERED,
+    REJECTED,
+    OpenAck,
+    Sent,
+    agency_of,
+    circular,
+    handed_over,
+    redirected,
+    undeliverable,
+)
 from tests.support.browser import PHONE, SIZES, Visitor, is_wider_than_its_window, keep_picture, violations
 
 # Each brings the record into a state and says which page shows it, and with which status.
@@ -91,6 +102,25 @@ async def recalled_after_the_answer(ack: OpenAck) -> tuple[str, int]:
     return _page(ack, sent)
 
 
+async def _crossed(ack: OpenAck) -> Sent:
+    sent = await _sent(ack)
+    wrong = sent.recipients[0]
+    await ack.acknowledge(wrong, REJECTED)
+    await ack.apply(redirected(sent, wrong))
+    path = f"/v1/recipients/{wrong.recipient_id}/withdrawals"
+    answer = await ack.http.post(path, json={"reason": "กดผิด"}, headers=ack.headers(wrong.agency_id))
+    assert answer.status_code == 200
+    return sent
+
+
+async def letter_at_two_agencies(ack: OpenAck) -> tuple[str, int]:
+    return _page(ack, await _crossed(ack))
+
+
+async def tracked_letter_at_two_agencies(ack: OpenAck) -> tuple[str, int]:
+    return f"/t/{ack.tracking(await _crossed(ack))}", 200
+
+
 async def unknown_link(_ack: OpenAck) -> tuple[str, int]:
     return "/a/spoilt", 404
 
@@ -149,12 +179,14 @@ STATES: Final[dict[str, State]] = {
         withdrawn_answer,
         recalled_letter,
         recalled_after_the_answer,
+        letter_at_two_agencies,
         unknown_link,
         revoked_link,
         letter_under_way,
         entrance_for_paper,
         tracked_circular,
         tracked_recall,
+        tracked_letter_at_two_agencies,
         expired_tracking_link,
     )
 }

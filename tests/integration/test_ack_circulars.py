@@ -12,8 +12,9 @@ from uuid import uuid4
 
 import pytest
 
-from shared.contracts.events import CircularDispatched, FrozenRecipient
+from shared.contracts.events import FrozenRecipient
 from shared.links import Purpose
+from tests.support import afterwards
 from tests.support.ack import (
     NOW,
     REGISTERED,
@@ -25,6 +26,7 @@ from tests.support.ack import (
     circular,
     handed_over,
     opened_ack,
+    redirected,
     undeliverable,
 )
 from tests.support.tokens import TokenIssuer
@@ -79,6 +81,7 @@ async def test_the_figures_add_up(ack: OpenAck) -> None:
         "recalled": 0,
         "outstanding": 6,
         "overdue": 0,
+        "crossed": 0,
         "relay": {"duties": 2, "relayed": 1, "onward_recipients": 20},
         "dispatched_at": "2026-11-23T02:00:00Z",
         "last_hand_over_at": "2026-11-23T02:00:05Z",
@@ -256,20 +259,6 @@ async def test_spoilt_wrong_and_old_tracking_links_open_nothing(ack: OpenAck, mo
     assert (await ack.http.get(f"/a/{old_letter}")).status_code == 200, "a late acknowledgment counts"
 
 
-def redirected(sent: Sent, wrong: FrozenRecipient) -> CircularDispatched:
-    """The chunk by which the registry tells that the letter was sent on."""
-    right = FrozenRecipient(
-        recipient_id=uuid4(),
-        position=9,
-        agency_id=uuid4(),
-        title="สำนักงานที่ดิน",
-        relay_duty=False,
-        redirected_from=wrong.recipient_id,
-    )
-    whole = {"recipient_count": len(sent.recipients) + 1, "chunk": 2, "recipients": (right,)}
-    return sent.chunks()[0].model_copy(update=whole)
-
-
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 async def test_a_letter_that_was_sent_on_has_one_recipient_more_in_whatever_order_the_news_comes(
     ack: OpenAck, order: tuple[int, ...]
@@ -293,6 +282,74 @@ async def test_a_letter_that_was_sent_on_has_one_recipient_more_in_whatever_orde
     assert last["recipient_id"] in sheet
     await ack.acknowledge(addition.recipients[0])
     assert (await ack.read(sent)).json()["registered"] == 1
+
+
+async def take_back(ack: OpenAck, recipient: FrozenRecipient) -> None:
+    path = f"/v1/recipients/{recipient.recipient_id}/withdrawals"
+    answer = await ack.http.post(path, json={"reason": "กดผิด"}, headers=ack.headers(recipient.agency_id))
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("redirected_first", [False, True])
+async def test_a_refusal_taken_back_while_the_letter_was_sent_on_is_plain_to_the_sender_and_nobody_is_counted_twice(
+    ack: OpenAck, redirected_first: bool
+) -> None:
+    sent = circular(2)
+    wrong, other = sent.recipients
+    addition = redirected(sent, wrong)
+    (right,) = addition.recipients
+    await ack.apply(*sent.chunks(), agency_of(wrong))
+    await ack.acknowledge(wrong, REJECTED)
+    if redirected_first:
+        await ack.apply(addition)
+        figures = (await ack.read(sent)).json()
+        assert (figures["crossed"], figures["rejected"]) == (0, 1)
+    await take_back(ack, wrong)
+    if not redirected_first:
+        assert (await ack.read(sent)).json()["crossed"] == 0
+    await ack.apply(addition, addition)
+    figures = (await ack.read(sent)).json()
+    assert (figures["recipients"], figures["rejected"], figures["outstanding"], figures["crossed"]) == (3, 0, 3, 1)
+    for one in (wrong, other, right):
+        assert (await ack.acknowledge(one)).status_code == 200, "the letter is at both, and either may register it"
+    figures = (await ack.read(sent)).json()
+    assert (figures["state"], figures["registered"], figures["outstanding"], figures["crossed"]) == ("complete", 3, 0, 1)
+    assert sum(figures["matrix"].values()) == figures["recipients"] == 3
+    rows = await ack.rows(sent)
+    assert [(row["state"], row["crossed"]) for row in rows] == [
+        ("registered", True),
+        ("registered", False),
+        ("registered", False),
+    ]
+    path = f"/v1/recipients/{wrong.recipient_id}/timeline"
+    timeline = (await ack.http.get(path, headers=ack.headers(sent.sender))).json()
+    assert timeline["crossed"] is True
+    assert {"rejected", "withdrawn", "redirected", "registered"} <= {event["type"] for event in timeline["events"]}
+    page = (await ack.http.get(f"/t/{ack.tracking(sent)}")).text
+    assert page.count("ถอนการปฏิเสธแล้ว") == 1, "in the row of the one that keeps it"
+    assert "หนังสืออยู่ที่ทั้งสองหน่วยงาน ๑ ราย" in page
+    state = (await ack.http.get(f"/t/{ack.tracking(sent)}/state")).json()
+    assert "๑ ราย" in state["crossed"]
+    letter = (await ack.http.get(f"/a/{ack.link(wrong)}")).text
+    assert "ส่งต่อไปยังหน่วยงานอื่น" in letter, "whoever keeps it knows that another has it too"
+    sheet = list(csv.DictReader(io.StringIO((await ack.read(sent, "/annex.csv")).text.removeprefix("\ufeff"))))
+    assert [row["crossed"] for row in sheet] == ["true", "false", "false"]
+
+
+async def test_who_refuses_again_or_is_recalled_does_not_keep_a_letter_that_was_sent_on(ack: OpenAck) -> None:
+    sent = circular(1)
+    (wrong,) = sent.recipients
+    await ack.apply(*sent.chunks())
+    await ack.acknowledge(wrong, REJECTED)
+    await ack.apply(redirected(sent, wrong))
+    await take_back(ack, wrong)
+    assert (await ack.read(sent)).json()["crossed"] == 1
+    await ack.acknowledge(wrong, REJECTED)
+    assert (await ack.read(sent)).json()["crossed"] == 0
+    await take_back(ack, wrong)
+    await ack.apply(afterwards.recalled(sent.circular_id, sent.sender, [wrong]))
+    figures = (await ack.read(sent)).json()
+    assert (figures["recalled"], figures["crossed"], (await ack.rows(sent))[0]["crossed"]) == (1, 0, False)
 
 
 async def test_whom_to_call_stands_beside_those_who_have_not_answered_and_nowhere_else(ack: OpenAck) -> None:

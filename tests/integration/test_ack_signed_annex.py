@@ -1,15 +1,20 @@
 """The signed annex: each form whole with its signature, and every change of either found offline."""
 
+import asyncio
 import io
 import json
 import zipfile
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from services.ack import annex
 from services.ack.annex import Form
 from services.ack.evidence.sealing import Sealer
+from services.ack.resources import Resources
+from services.ack.store.recipients import Recipient
 from tests.support.ack import OpenAck, Sent, circular, opened_ack
 from tests.support.tokens import TokenIssuer
 from wian.checking import check_file
@@ -40,8 +45,49 @@ async def saved(ack: OpenAck, sent: Sent, folder: Path, form: Form = Form.CSV) -
     return package, jwks
 
 
+def left_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 def verified(path: Path, jwks: Path | None, signature: Path | None = None, content_hash: str | None = None) -> int:
     return check_file(path, jwks, None, content_hash, None, None, signature)
+
+
+@pytest.mark.parametrize("form", Form)
+async def test_no_more_are_made_at_once_than_may_be_and_one_that_is_given_up_makes_room(
+    settings_environment: dict[str, str], token_issuer: TokenIssuer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: Form
+) -> None:
+    under_way, most, stopped = 0, 0, asyncio.Event()
+    batches = annex._batches
+
+    async def counted(resources: Resources, circular_id: UUID) -> AsyncGenerator[list[Recipient]]:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        try:
+            if not stopped.is_set():
+                stopped.set()
+                await asyncio.Event().wait()
+            async for batch in batches(resources, circular_id):
+                yield batch
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(annex, "_batches", counted)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    async with opened_ack(settings_environment, token_issuer, ack_annexes_at_once="1") as ack:
+        sent = await acknowledged(ack)
+        given_up = asyncio.create_task(ack.read(sent, f"/annex.{form}/signed"))
+        async with asyncio.timeout(30):
+            await stopped.wait()
+            others = [asyncio.create_task(ack.read(sent, f"/annex.{form}/signed")) for _ in range(3)]
+            assert (await ack.read(sent)).status_code == 200, "the service is alive meanwhile"
+            given_up.cancel()
+            answers = await asyncio.gather(*others)
+            await asyncio.wait([given_up])
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert (most, under_way) == (1, 0)
+    assert left_in(tmp_path) == [], "nothing of the one that was given up is left"
 
 
 @pytest.mark.parametrize("form", Form)

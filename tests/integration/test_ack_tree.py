@@ -11,7 +11,7 @@ import pytest
 from services.ack.store import tree as store
 from services.ack.tree import Bounds
 from shared.contracts.events import RelayTarget
-from tests.support.ack import NOW, REJECTED, SENT_AT, OpenAck, Sent, agency_of, circular, handed_over, opened_ack
+from tests.support.ack import NOW, REJECTED, SENT_AT, OpenAck, Sent, agency_of, circular, handed_over, opened_ack, redirected
 from tests.support.plans import carried_out
 from tests.support.tokens import TokenIssuer
 
@@ -77,6 +77,34 @@ async def test_the_tree_tells_who_must_pass_on_to_whom_and_how_far_it_has_come(a
     tree = (await ack.read(ministry, "/tree")).json()
     assert [relay["state"] for relay in tree["relays"]] == ["relayed", "overdue"]
     assert tree["levels"][0]["duties_overdue"] == 1
+
+
+async def test_the_duty_of_a_recipient_from_which_the_letter_was_sent_on_counts_once(ack: OpenAck) -> None:
+    sent = circular(3, relay_duties=[1, 2], deadline=DEADLINE)
+    wrong = sent.recipients[0]
+    addition = redirected(sent, wrong)
+    right = addition.recipients[0].model_copy(update={"relay_duty": True})
+    await ack.apply(*sent.chunks())
+    await ack.acknowledge(wrong, REJECTED)
+    await ack.apply(addition.model_copy(update={"recipients": (right,)}))
+
+    async def shown() -> tuple[object, ...]:
+        counted = (await ack.read(sent)).json()["relay"]
+        tree = (await ack.read(sent, "/tree")).json()
+        states = [(relay["position"], relay["state"]) for relay in tree["relays"]]
+        return counted["duties"], counted["relayed"], figures(tree["levels"][0], "duties", "relayed", "duties_waiting"), states
+
+    assert await shown() == (2, 0, (2, 0, 2), [(1, "released"), (2, "waiting"), (4, "waiting")])
+    page = (await ack.http.get(f"/t/{ack.tracking(sent)}")).text
+    assert "ที่ต้องแจ้งต่อ ๒ แห่ง" in page
+    assert page.count('relays">มีหน้าที่แจ้งต่อ<') == 2
+    path = f"/v1/recipients/{wrong.recipient_id}/withdrawals"
+    await ack.http.post(path, json={"reason": "กดผิด"}, headers=ack.headers(wrong.agency_id))
+    assert await shown() == (2, 0, (2, 0, 2), [(1, "released"), (2, "waiting"), (4, "waiting")]), "the duty went with the letter"
+    assert "หน้าที่แจ้งหนังสือนี้ต่อ" not in (await ack.http.get(f"/a/{ack.link(wrong)}")).text
+    assert "หน้าที่แจ้งหนังสือนี้ต่อ" in (await ack.http.get(f"/a/{ack.link(right)}")).text
+    await ack.apply(*circular(6, relay_of=right.recipient_id).chunks())
+    assert await shown() == (2, 1, (2, 1, 1), [(1, "released"), (2, "waiting"), (4, "relayed")])
 
 
 async def test_the_tree_shows_its_sender_figures_alone_and_others_nothing(ack: OpenAck) -> None:

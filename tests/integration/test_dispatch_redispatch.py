@@ -1,16 +1,21 @@
 """A sender has a circular sent again to those who have it and do not answer."""
 
-from datetime import UTC, datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import pytest
 
 from shared.access import Scope
 from shared.contracts.events import CircularDispatched, DeliveriesHandedOver
 from shared.thai.dates import bangkok_date
-from tests.support.dispatch import Bench, circular_dispatched, gathered, recipient_registered
-from tests.support.receiver import Receiver
+from tests.support import afterwards
+from tests.support.dispatch import Bench, circular_dispatched, gathered, recipient_registered, recipient_withdrawn
+from tests.support.eventually import eventually
+from tests.support.receiver import Answer, Receiver
 
 
 async def handed_over(dispatch: Bench, endpoint: Receiver, count: int) -> tuple[UUID, CircularDispatched]:
@@ -74,6 +79,89 @@ async def test_an_answer_that_comes_meanwhile_ends_it(dispatch: Bench, endpoint:
     assert await dispatch.states() == ["handed_over"]
     await two_days_later(dispatch)
     assert (await ask(dispatch, sender, circular)).json() == {"redispatched": 0, "remaining": 0}
+
+
+@pytest.mark.parametrize("answer_first", [True, False])
+async def test_whoever_took_its_answer_back_is_silent_again(dispatch: Bench, endpoint: Receiver, answer_first: bool) -> None:
+    sender, circular = await handed_over(dispatch, endpoint, 1)
+    answer, withdrawal = recipient_registered(circular), recipient_withdrawn(circular)
+    for event in (answer, withdrawal) if answer_first else (withdrawal, answer):
+        await dispatch.apply(event)
+    row = await dispatch.delivery()
+    assert (row["state"], row["acknowledged_at"], row["channel"]) == ("handed_over", None, "webhook")
+    await dispatch.make_due()
+    await dispatch.deliver_due()
+    assert len(endpoint.received) == 1, "nothing is sent by itself: the letter is there"
+    headers = dispatch.tokens.headers(circular.recipients[0].agency_id, Scope.DELIVERIES_READ)
+    inbox = (await dispatch.http.get("/v1/inbox", headers=headers)).json()["items"]
+    assert [item["delivery_id"] for item in inbox] == [str(row["delivery_id"])], "it waits for an answer again"
+    assert (await ask(dispatch, sender, circular)).json() == {"redispatched": 1, "remaining": 0}
+    await dispatch.apply(withdrawal)
+    assert await dispatch.states() == ["scheduled"], "old news does not stop what was sent again"
+    await dispatch.apply(recipient_registered(circular))
+    assert (await dispatch.states(), (await dispatch.delivery())["acknowledged_at"] is not None) == (["handed_over"], True)
+
+
+async def test_the_newest_of_answers_and_withdrawals_counts_in_whatever_order_they_come(
+    dispatch: Bench, endpoint: Receiver
+) -> None:
+    for order in permutations(range(3)):
+        sender, circular = await handed_over(dispatch, endpoint, 1)
+        moments = [datetime.now(UTC) + timedelta(seconds=second) for second in range(3)]
+        told = (
+            recipient_registered(circular, recorded_at=moments[0]),
+            recipient_withdrawn(circular, recorded_at=moments[1]),
+            recipient_registered(circular, recorded_at=moments[2]),
+        )
+        for index in (*order, *order):
+            await dispatch.apply(told[index])
+        row = (await dispatch.deliveries())[-1]
+        assert (row["state"], row["acknowledged_at"]) == ("handed_over", moments[2]), order
+        assert (await ask(dispatch, sender, circular)).json() == {"redispatched": 0, "remaining": 0}
+
+
+async def test_an_answer_that_was_taken_back_before_its_letter_came_here_ends_the_ladder(
+    dispatch: Bench, endpoint: Receiver
+) -> None:
+    circular = circular_dispatched([await dispatch.agency(url=endpoint.url)])
+    for event in (recipient_registered(circular), recipient_withdrawn(circular), circular):
+        await dispatch.apply(event)
+    row = await dispatch.delivery()
+    assert (row["state"], row["acknowledged_at"]) == ("handed_over", None), "whoever takes an answer back had the letter"
+    await dispatch.deliver_due()
+    assert endpoint.received == []
+
+
+@pytest.mark.parametrize("status", [204, 500])
+async def test_an_answer_that_came_and_went_while_the_letter_was_sent_ends_the_ladder_once(
+    dispatch: Bench, endpoint: Receiver, status: int
+) -> None:
+    gate = asyncio.Event()
+    circular = circular_dispatched([await dispatch.agency(url=f"{endpoint.url}/hook")])
+    await dispatch.apply(circular)
+    endpoint.script("/hook", Answer(status, gate=gate))
+    sending = asyncio.create_task(dispatch.deliver_due())
+    await eventually(endpoint.count, lambda count: count == 1)
+    await dispatch.apply(recipient_registered(circular))
+    await dispatch.apply(recipient_withdrawn(circular))
+    gate.set()
+    await sending
+    row = await dispatch.delivery()
+    assert (row["state"], row["acknowledged_at"], row["lease_token"], row["attempts"]) == ("handed_over", None, None, 1)
+    assert len(await dispatch.events(DeliveriesHandedOver)) == 1
+    assert [attempt["status"] for attempt in await dispatch.attempts()] == [status]
+
+
+async def test_a_recall_that_came_too_late_for_an_answer_counts_once_that_is_taken_back(
+    dispatch: Bench, endpoint: Receiver
+) -> None:
+    sender, circular = await handed_over(dispatch, endpoint, 1)
+    await dispatch.apply(recipient_registered(circular))
+    await dispatch.apply(afterwards.recalled(circular.circular_id, sender, circular.recipients))
+    await dispatch.apply(recipient_withdrawn(circular))
+    assert (await ask(dispatch, sender, circular)).json() == {"redispatched": 0, "remaining": 0}
+    headers = dispatch.tokens.headers(circular.recipients[0].agency_id, Scope.DELIVERIES_READ)
+    assert (await dispatch.http.get("/v1/inbox", headers=headers)).json()["items"] == []
 
 
 async def test_it_is_bounded_and_the_same_call_again_sends_nothing_twice(dispatch: Bench, endpoint: Receiver) -> None:

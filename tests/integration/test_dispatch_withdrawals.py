@@ -49,7 +49,7 @@ async def test_what_was_not_handed_over_stops_and_what_was_is_no_longer_open(dis
     await _recall(dispatch, circular)
     rows = await dispatch.deliveries()
     assert [row["state"] for row in rows] == ["handed_over", "handed_over", "recalled", "recalled"]
-    assert [row["recalled_at"] is not None for row in rows] == [True, False, True, True]
+    assert [row["recalled_at"] is not None for row in rows] == [True, True, True, True]
     assert len(await dispatch.attempts()) == 3, "what was tried stays in the log"
     stopped = await dispatch.events(DeliveriesRecalled)
     assert [item["attempts"] for item in stopped] == [0, 1]

@@ -161,3 +161,24 @@ async def test_a_letter_that_was_recalled_or_never_sent_is_not_sent_on(
         sender, (await registry.http.get("/v1/registers", headers=sender.headers)).json()["items"][0]["register_id"]
     )
     assert (await _redirect(registry, sender, draft, body, "draft")).json()["code"] == "letter_not_dispatched"
+
+
+async def test_a_letter_that_was_taken_back_from_one_recipient_is_not_sent_on_from_there(
+    registry: RegistryUnderTest, offices: tuple[Office, Office, Office]
+) -> None:
+    sender, _, phuket = offices
+    letter_id, (wrong, other) = await _sent(registry, sender, "krabi", "smk")
+    headers = {**sender.headers, "Idempotency-Key": "recall"}
+    order = {"reason": "ส่งผิด", "recipient_ids": [wrong["recipient_id"]]}
+    recalled = await registry.http.post(f"/v1/letters/{letter_id}/recall", json=order, headers=headers)
+    assert recalled.status_code == 202
+    # It had refused before the recall, and the news of that comes after it.
+    await _tell(registry, _rejected(wrong), _rejected(other))
+    refused = await _redirect(registry, sender, letter_id, {"recipient_id": wrong["recipient_id"]})
+    assert (refused.status_code, refused.json()["code"]) == (409, "recipient_taken_back")
+    assert await registry.count("recipients") == 2
+    assert len(await registry.outbox(CircularDispatched.TYPE)) == 1
+    read = await registry.http.get(f"/v1/letters/{letter_id}", headers=phuket.headers)
+    assert read.status_code == 404, "nobody was told of it"
+    made = await _redirect(registry, sender, letter_id, {"recipient_id": other["recipient_id"]})
+    assert made.status_code == 201, "the key is free, and from the others it is sent on"

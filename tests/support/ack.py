@@ -179,6 +179,20 @@ def undeliverable(sent: Sent, *recipients: FrozenRecipient, at: datetime = SENT_
     return DeliveriesUndeliverable(items=items)
 
 
+def redirected(sent: Sent, wrong: FrozenRecipient) -> CircularDispatched:
+    """The chunk by which the registry tells that the letter was sent on."""
+    right = FrozenRecipient(
+        recipient_id=uuid4(),
+        position=len(sent.recipients) + 1,
+        agency_id=uuid4(),
+        title="สำนักงานที่ดิน",
+        relay_duty=False,
+        redirected_from=wrong.recipient_id,
+    )
+    whole = {"recipient_count": len(sent.recipients) + 1, "chunk": 2, "recipients": (right,)}
+    return sent.chunks()[0].model_copy(update=whole)
+
+
 def agency_of(
     recipient: FrozenRecipient,
     *,

@@ -30,6 +30,7 @@ from shared.contracts.events import (
     LetterSummary,
     RecipientRegistered,
     RecipientsReminded,
+    RecipientWithdrawn,
     Reminder,
     Secrecy,
     Speed,
@@ -120,7 +121,9 @@ def circular_dispatched(
     )
 
 
-def recipient_registered(circular: CircularDispatched, index: int = 0) -> RecipientRegistered:
+def recipient_registered(
+    circular: CircularDispatched, index: int = 0, *, recorded_at: datetime | None = None
+) -> RecipientRegistered:
     recipient = circular.recipients[index]
     return RecipientRegistered(
         recipient_id=recipient.recipient_id,
@@ -129,7 +132,21 @@ def recipient_registered(circular: CircularDispatched, index: int = 0) -> Recipi
         letter_id=circular.letter.letter_id,
         receive_number="๓๓๓",
         receive_date=date(2017, 11, 10),
-        recorded_at=datetime.now(UTC),
+        recorded_at=recorded_at or datetime.now(UTC),
+    )
+
+
+def recipient_withdrawn(
+    circular: CircularDispatched, index: int = 0, *, recorded_at: datetime | None = None
+) -> RecipientWithdrawn:
+    recipient = circular.recipients[index]
+    return RecipientWithdrawn(
+        recipient_id=recipient.recipient_id,
+        circular_id=circular.circular_id,
+        agency_id=recipient.agency_id,
+        letter_id=circular.letter.letter_id,
+        reason="ลงรับผิดฉบับ",
+        recorded_at=recorded_at or datetime.now(UTC),
     )
 
 

@@ -26,6 +26,7 @@ from services.dispatch.delivery.decide import (
     lease_lost,
     pulled,
     sent_on_paper,
+    unanswered_again,
     without_sending,
 )
 from services.dispatch.ladder import Routes, first_channel, grade_of, lane_of, next_channel, routes_to
@@ -200,6 +201,16 @@ def test_an_acknowledged_delivery_is_never_tried_again(outcome: Outcome) -> None
     expected = HandedOver(Channel.WEBHOOK, HandOverGrade.BLIND, earlier)
     assert decide(outcome, standing(acknowledged_at=earlier), POLICY, NOW, 0.5) == expected
     assert lease_lost(standing(acknowledged_at=earlier), POLICY, NOW) == expected
+
+
+def test_an_answer_that_is_taken_back_sets_nothing_going() -> None:
+    answered = standing(acknowledged_at=NOW)
+    recalled = replace(answered, recalled_at=NOW)
+    assert unanswered_again(answered, "leased") == HandedOver(Channel.WEBHOOK, HandOverGrade.BLIND, NOW)
+    assert unanswered_again(recalled, "undeliverable") == Recalled(NOW)
+    for state in ("scheduled", "handed_over", "recalled", "undeliverable"):
+        assert unanswered_again(answered, state) is None
+        assert unanswered_again(standing(), state) is None
 
 
 def test_a_mail_that_comes_back_after_its_recall_takes_no_further_way() -> None:

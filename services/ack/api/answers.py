@@ -154,4 +154,5 @@ class TimelineOut(BaseModel):
 
     recipient_id: UUID
     circular_id: UUID
+    crossed: bool = Field(description="The refusal was taken back, and the letter was sent on all the same: both have it.")
     events: list[EventOut]

@@ -99,5 +99,6 @@ async def read_timeline(recipient_id: UUID, caller: RecipientReader, ack: Ack) -
     return TimelineOut(
         recipient_id=recipient_id,
         circular_id=recipient.circular_id,
+        crossed=recipient.crossed,
         events=[EventOut.model_validate(row, from_attributes=True) for row in rows],
     )

@@ -65,6 +65,9 @@ class RecipientOut(BaseModel):
         description="The recipient that refused the letter, from which it was sent on to this one."
     )
     redirected_to: UUID | None = Field(description="The recipient to which the letter was sent on, because this one refused it.")
+    crossed: bool = Field(
+        description="It took its refusal back while, or after, the letter was sent on: both have it, and either may register it."
+    )
     due_at: datetime | None = Field(
         description="The recipient's own deadline, where declared days make it another than the circular's."
     )
@@ -218,6 +221,9 @@ class CircularOut(DecidedOut):
     recalled: int = Field(description="Taken back before they had answered.")
     outstanding: int = Field(description="Neither registered, rejected nor recalled.")
     overdue: int = Field(description="Outstanding, and the deadline has passed.")
+    crossed: int = Field(
+        description="Of `recipients`, those that keep a letter which was sent on from them; counted in `matrix` as what they are."
+    )
     relay: RelayOut
     dispatched_at: datetime
     last_hand_over_at: datetime | None
@@ -243,6 +249,7 @@ class CircularOut(DecidedOut):
             recalled=matrix.recalled,
             outstanding=matrix.outstanding,
             overdue=matrix.overdue,
+            crossed=matrix.crossed,
             relay=RelayOut(duties=counts.relay_duties, relayed=counts.relayed, onward_recipients=counts.onward_recipients),
             dispatched_at=circular.dispatched_at,
             last_hand_over_at=matrix.last_hand_over_at,

@@ -42,6 +42,13 @@ SELECT circular_id, count(*) FILTER (WHERE relay_duty) AS relay_duties, count(re
 FROM recipients WHERE circular_id = ANY($1::uuid[]) AND (relay_duty OR relayed_circular_id IS NOT NULL) GROUP BY circular_id
 """
 
+# Those from which the letter was sent on: how many keep it all the same (`Recipient.crossed`), and the duties that went with it.
+SENT_ON: Final = """
+SELECT circular_id, count(*) FILTER (WHERE state NOT IN ('rejected', 'recalled')) AS crossed,
+    count(*) FILTER (WHERE relay_duty AND relayed_circular_id IS NULL) AS duties_gone
+FROM recipients WHERE circular_id = ANY($1::uuid[]) AND redirected_to IS NOT NULL GROUP BY circular_id
+"""
+
 OWN_DEADLINES: Final = """
 SELECT circular_id, due_at, count(*) AS recipients FROM recipients
 WHERE circular_id = ANY($1::uuid[]) AND due_at IS NOT NULL AND state NOT IN ('registered', 'rejected', 'recalled')
@@ -97,6 +104,7 @@ class Counts:
     relay_duties: int
     relayed: int
     onward_recipients: int
+    crossed: int = 0  # that keep a letter which was sent on from them
     own_deadlines: tuple[tuple[datetime, int], ...] = ()  # of those that have not answered, with how many have each
 
 
@@ -175,18 +183,22 @@ async def counts_of_many(connection: Connection, circular_ids: Sequence[UUID]) -
     for row in await connection.fetch(OWN_DEADLINES, list(circular_ids)):
         own[row["circular_id"]].append(row)
     relaying = {row["circular_id"]: row for row in await connection.fetch(RELAYING, list(circular_ids))}
+    sent_on = {row["circular_id"]: row for row in await connection.fetch(SENT_ON, list(circular_ids))}
     return {
-        circular_id: _counts(states[circular_id], own[circular_id], relaying.get(circular_id)) for circular_id in circular_ids
+        circular_id: _counts(states[circular_id], own[circular_id], relaying.get(circular_id), sent_on.get(circular_id))
+        for circular_id in circular_ids
     }
 
 
-def _counts(rows: Sequence[Row], own: Sequence[Row], relaying: Row | None) -> Counts:
+def _counts(rows: Sequence[Row], own: Sequence[Row], relaying: Row | None, sent_on: Row | None) -> Counts:
+    duties_gone = 0 if sent_on is None else sent_on["duties_gone"]
     return Counts(
         by_state={State(row["state"]): row["recipients"] for row in rows},
         handed_over=sum(row["handed_over"] for row in rows),
         last_hand_over_at=max((row["last_hand_over_at"] for row in rows if row["last_hand_over_at"]), default=None),
-        relay_duties=0 if relaying is None else relaying["relay_duties"],
+        relay_duties=0 if relaying is None else relaying["relay_duties"] - duties_gone,
         relayed=0 if relaying is None else relaying["relayed"],
         onward_recipients=0 if relaying is None else relaying["onward_recipients"],
+        crossed=0 if sent_on is None else sent_on["crossed"],
         own_deadlines=tuple((row["due_at"], row["recipients"]) for row in own),
     )

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from services.ack.decide import LetterFacts
 from services.ack.facts import Registration, Rejection
-from services.ack.fold import Entry, RecipientState, State
+from services.ack.fold import NOT_KEPT, Entry, RecipientState, State
 from services.ack.links import Replaced, opens
 from shared.contracts.events import FrozenRecipient, Role
 from shared.postgres import Connection, Row
@@ -214,6 +214,16 @@ class Recipient:
     def is_missing(self) -> bool:
         """Whether an answer is still to come."""
         return self.state not in (State.REGISTERED, State.REJECTED, State.RECALLED)
+
+    @property
+    def crossed(self) -> bool:
+        """Whether it took its refusal back, before or after the letter was sent on: it keeps the letter, and another has it too."""
+        return self.redirected_to is not None and self.state not in NOT_KEPT
+
+    @property
+    def has_duty(self) -> bool:
+        """Whether it must pass the letter on; a duty goes with the letter when that is sent on to another recipient."""
+        return self.relay_duty and self.redirected_to is None
 
     def is_late(self, deadline: datetime | None, now: datetime) -> bool:
         """Whether the answer came, or is still to come, after the deadline; a tie is in time, and of a recall none is due."""

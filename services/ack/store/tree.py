@@ -29,7 +29,8 @@ ranked AS (
     FROM followed f WINDOW walk AS (ORDER BY f.level, f.circular_id ROWS UNBOUNDED PRECEDING)
 )
 SELECT t.level, t.top, t.relayed_by, t.handed_over_at, t.dispatched_at, t.deadline, t.recipient_count AS recipients,
-    n.handed_over, n.registered, n.rejected, n.recalled, n.undeliverable, n.duties, n.relayed, n.duties_waiting,
+    n.handed_over, n.registered, n.rejected, n.recalled, n.undeliverable, n.duties - gone.duties AS duties, n.relayed,
+    n.duties_waiting - gone.waiting AS duties_waiting,
     (SELECT count(*) FROM ranked) AS found, o.own_due_at, o.own_outstanding, o.own_duties_waiting
 FROM ranked t CROSS JOIN LATERAL (
     SELECT count(r.handed_over_at) AS handed_over, count(*) FILTER (WHERE r.state = 'registered') AS registered,
@@ -46,17 +47,23 @@ FROM ranked t CROSS JOIN LATERAL (
     FROM (
         SELECT r.due_at, count(*) FILTER (WHERE r.state NOT IN ('registered', 'rejected', 'recalled')) AS outstanding,
             count(*) FILTER (
-                WHERE r.relay_duty AND r.relayed_circular_id IS NULL AND r.state NOT IN ('rejected', 'recalled')
+                WHERE r.relay_duty AND r.relayed_circular_id IS NULL AND r.redirected_to IS NULL
+                    AND r.state NOT IN ('rejected', 'recalled')
             ) AS duties_waiting
         FROM recipients r WHERE r.circular_id = t.circular_id AND r.due_at IS NOT NULL GROUP BY r.due_at
     ) d
-) o
+) o CROSS JOIN LATERAL (
+    -- Duties that went with the letter to another recipient of it count there.
+    SELECT count(*) AS duties, count(*) FILTER (WHERE r.state NOT IN ('rejected', 'recalled')) AS waiting
+    FROM recipients r
+    WHERE r.circular_id = t.circular_id AND r.redirected_to IS NOT NULL AND r.relay_duty AND r.relayed_circular_id IS NULL
+) gone
 WHERE t.level = 1 OR (t.level <= $2 AND t.place <= $3 AND t.so_far <= $4::bigint) ORDER BY t.place
 """
 
 DUTIES: Final = """
 SELECT r.recipient_id, r.position, r.agency_id, a.name_th AS agency_name_th, r.title, r.relay_target, b.name_th AS below_name_th,
-    r.state, r.handed_over_at, coalesce(r.due_at, f.deadline) AS due_at,
+    r.state, r.redirected_to IS NOT NULL AS sent_on, r.handed_over_at, coalesce(r.due_at, f.deadline) AS due_at,
     (SELECT min(c.dispatched_at) FROM circulars c WHERE c.relay_of_recipient_id = r.recipient_id) AS relayed_at
 FROM recipients r JOIN circulars f ON f.circular_id = r.circular_id
 LEFT JOIN agencies a ON a.agency_id = r.agency_id LEFT JOIN agencies b ON b.code = r.relay_target ->> 'below'

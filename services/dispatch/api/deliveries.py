@@ -59,13 +59,15 @@ class DeliveryOut(BaseModel):
     hand_over_channel: Channel | None
     hand_over_grade: HandOverGrade | None
     failure: FailureOut | None
-    acknowledged_at: datetime | None
+    acknowledged_at: datetime | None = Field(
+        description="When its registry last answered, or mended its answer; null again when it has taken that back."
+    )
     bounced_at: datetime | None = Field(
         description="When the last mail came back that had counted as handed over; the letter then went on to the inbox."
     )
     bounce_reason: str | None
     recalled_at: datetime | None = Field(
-        description="When you recalled the letter from this recipient, whose registry had not answered. What had been handed over "
+        description="When you recalled the letter from this recipient. An answer from before stands. What had been handed over "
         "stays `handed_over`; all else is `recalled`, also what was being sent, whose attempt stays in the log."
     )
 

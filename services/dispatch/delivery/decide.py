@@ -135,6 +135,23 @@ def reached(standing: Standing, acknowledged_at: datetime) -> HandedOver:
     return HandedOver(standing.channel or Channel.INBOX, HandOverGrade.BLIND, acknowledged_at)
 
 
+def unanswered_again(standing: Standing, state: str) -> Transition | None:
+    """What follows when the recipient takes its answer back. None: the delivery has ended as it should, or its answer is unknown here.
+
+    One that was being sent when the answer came would go on once that is forgotten; one that nobody could hand over would wait
+    for repair although it was recalled.
+    """
+    if standing.acknowledged_at is None:
+        return None
+    match state:
+        case "leased":
+            return reached(standing, standing.acknowledged_at)
+        case "undeliverable" if standing.recalled_at is not None:
+            return Recalled(standing.recalled_at)
+        case _:
+            return None
+
+
 def pulled(now: datetime) -> HandedOver:
     """What follows when the agency fetches the letter from its inbox, whatever else is being tried."""
     return HandedOver(Channel.INBOX, HandOverGrade.TRANSPORT, now)

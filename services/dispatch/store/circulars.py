@@ -9,7 +9,7 @@ from uuid import UUID
 from services.dispatch.delivery.jobs import CircularContent
 from shared.contracts.events import Channel, CircularDispatched, FrozenRecipient, LetterSummary
 from shared.contracts.topology import Lane
-from shared.postgres import Connection
+from shared.postgres import Connection, Row
 
 # Far more than a letter takes, so that a sender who has sent many stands behind whoever comes while they are being sent.
 TURN_SPACING: Final = timedelta(milliseconds=10)
@@ -56,17 +56,42 @@ FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::bigint[], $8::bo
 ON CONFLICT (recipient_id) DO NOTHING
 """
 
+# Of answers and of withdrawals the newest counts, in whichever order they come.
 ADD_ACKNOWLEDGMENT: Final = """
-INSERT INTO acknowledgments (recipient_id, acknowledged_at) VALUES ($1, $2) ON CONFLICT (recipient_id) DO NOTHING
+INSERT INTO acknowledgments AS known (recipient_id, acknowledged_at) VALUES ($1, $2)
+ON CONFLICT (recipient_id) DO UPDATE SET acknowledged_at = greatest(known.acknowledged_at, excluded.acknowledged_at)
+RETURNING acknowledged_at, withdrawn_at
+"""
+
+ADD_WITHDRAWAL: Final = """
+INSERT INTO acknowledgments AS known (recipient_id, withdrawn_at) VALUES ($1, $2)
+ON CONFLICT (recipient_id) DO UPDATE SET withdrawn_at = greatest(known.withdrawn_at, excluded.withdrawn_at)
+RETURNING acknowledged_at, withdrawn_at
 """
 
 EARLY_ACKNOWLEDGMENTS: Final = """
-SELECT a.recipient_id, a.acknowledged_at FROM acknowledgments a JOIN deliveries d ON d.recipient_id = a.recipient_id
-WHERE a.recipient_id = ANY($1::uuid[]) AND d.acknowledged_at IS NULL
+SELECT a.recipient_id, a.acknowledged_at, a.withdrawn_at FROM acknowledgments a
+JOIN deliveries d ON d.recipient_id = a.recipient_id
+WHERE a.recipient_id = ANY($1::uuid[]) AND a.acknowledged_at IS NOT NULL AND d.acknowledged_at IS NULL
 """
 
 
 KNOWN_RECIPIENTS: Final = "SELECT recipient_id FROM deliveries WHERE recipient_id = ANY($1::uuid[])"
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgment:
+    """The newest answer of a recipient, and when it last took one back; either may be unknown here yet."""
+
+    answered_at: datetime | None
+    withdrawn_at: datetime | None
+
+    @property
+    def standing_at(self) -> datetime | None:
+        """When the answer that stands was recorded; None when none does."""
+        if self.withdrawn_at is not None and self.answered_at is not None and self.answered_at <= self.withdrawn_at:
+            return None
+        return self.answered_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +150,22 @@ async def add_deliveries(
     )
 
 
-async def add_acknowledgment(connection: Connection, circular_id: UUID, recipient_id: UUID, at: datetime) -> None:
-    """Remember an acknowledgment, whether or not its delivery has come here yet."""
+async def add_acknowledgment(connection: Connection, circular_id: UUID, recipient_id: UUID, at: datetime) -> Acknowledgment:
+    """Remember an acknowledgment, whether or not its delivery has come here yet; returns what is known with it."""
     await connection.execute(LOCK_FOR_ACKNOWLEDGMENT, circular_id)
-    await connection.execute(ADD_ACKNOWLEDGMENT, recipient_id, at)
+    return _acknowledgment(await connection.fetchrow(ADD_ACKNOWLEDGMENT, recipient_id, at))
+
+
+async def add_withdrawal(connection: Connection, circular_id: UUID, recipient_id: UUID, at: datetime) -> Acknowledgment:
+    """Remember that a recipient took its answer back, likewise."""
+    await connection.execute(LOCK_FOR_ACKNOWLEDGMENT, circular_id)
+    return _acknowledgment(await connection.fetchrow(ADD_WITHDRAWAL, recipient_id, at))
+
+
+def _acknowledgment(row: Row | None) -> Acknowledgment:
+    if row is None:
+        raise LookupError("what was stored is returned")
+    return Acknowledgment(row["acknowledged_at"], row["withdrawn_at"])
 
 
 async def wait_for_chunk(connection: Connection, circular_id: UUID) -> None:
@@ -141,10 +178,10 @@ async def known_recipients(connection: Connection, recipient_ids: Sequence[UUID]
     return {row["recipient_id"] for row in await connection.fetch(KNOWN_RECIPIENTS, list(recipient_ids))}
 
 
-async def early_acknowledgments(connection: Connection, recipient_ids: Sequence[UUID]) -> dict[UUID, datetime]:
-    """Acknowledgments that are not yet on their deliveries."""
+async def early_acknowledgments(connection: Connection, recipient_ids: Sequence[UUID]) -> dict[UUID, Acknowledgment]:
+    """Answers that are not on their deliveries: they came before, or were taken back."""
     rows = await connection.fetch(EARLY_ACKNOWLEDGMENTS, list(recipient_ids))
-    return {row["recipient_id"]: row["acknowledged_at"] for row in rows}
+    return {row["recipient_id"]: _acknowledgment(row) for row in rows}
 
 
 async def get_circulars(connection: Connection, circular_ids: Sequence[UUID]) -> dict[UUID, CircularContent]:

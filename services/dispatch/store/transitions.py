@@ -82,7 +82,12 @@ ORDER BY d.delivery_id FOR UPDATE OF d
 SET_ACKNOWLEDGED: Final = """
 UPDATE deliveries SET acknowledged_at = given.acknowledged_at
 FROM unnest($1::uuid[], $2::timestamptz[]) AS given (recipient_id, acknowledged_at)
-WHERE deliveries.recipient_id = given.recipient_id AND deliveries.acknowledged_at IS NULL
+WHERE deliveries.recipient_id = given.recipient_id
+    AND (deliveries.acknowledged_at IS NULL OR deliveries.acknowledged_at < given.acknowledged_at)
+"""
+
+SET_UNACKNOWLEDGED: Final = """
+UPDATE deliveries SET acknowledged_at = NULL WHERE recipient_id = $1 AND acknowledged_at IS NOT NULL
 """
 
 MOVE: Final = """
@@ -214,8 +219,13 @@ class Deliveries:
 
 
 async def set_acknowledged(connection: Connection, acknowledged: dict[UUID, datetime]) -> None:
-    """Mark deliveries (by recipient) as acknowledged; the first time stays."""
+    """Mark deliveries (by recipient) as acknowledged; the newest time stays."""
     await connection.execute(SET_ACKNOWLEDGED, list(acknowledged), list(acknowledged.values()))
+
+
+async def set_unacknowledged(connection: Connection, recipient_id: UUID) -> None:
+    """Mark the recipient's delivery as one that waits for an answer again."""
+    await connection.execute(SET_UNACKNOWLEDGED, recipient_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,16 +15,21 @@ class Why(StrEnum):
 
     NOT_REJECTED = "recipient_not_rejected"
     REDIRECTED = "recipient_redirected"
+    TAKEN_BACK = "recipient_taken_back"
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A recipient of a circular: whether a refusal of it is known and stands, whom it suggests, and to whom it was redirected."""
+    """A recipient of a circular: whether a refusal of it is known and stands, whom it suggests, and to whom it was redirected.
+
+    `taken_back`: the letter was recalled from it.
+    """
 
     recipient: Resolved
     rejected: bool
     suggested_agency_code: str | None
     redirected_to: UUID | None
+    taken_back: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +52,11 @@ def refusal_of_letter(letter: Ties, *, recalled: bool) -> Refusal | None:
 
 
 def refusal_of_recipient(recipient: Refused) -> Standing | None:
-    """Only who has refused the letter is redirected, and once."""
+    """Only who has refused the letter is redirected, and once; what was taken back from it goes nowhere."""
     if recipient.redirected_to is not None:
         return Standing(Why.REDIRECTED, f"to recipient_id {recipient.redirected_to}")
+    if recipient.taken_back:
+        return Standing(Why.TAKEN_BACK, "it was recalled from this recipient")
     if not recipient.rejected:
         return Standing(Why.NOT_REJECTED, "no refusal of it is known here; one from a moment ago may still be under way")
     return None

@@ -20,6 +20,14 @@ RECIPIENT_REDIRECTED: Final = Problem(
     "Follow the recipient that `detail` names; if it is the wrong one too, it refuses, and you send on from there.",
     "ติดตามผู้รับรายที่ระบุใน detail หากยังผิดหน่วยงานให้ส่งต่อจากรายนั้น",
 )
+RECIPIENT_TAKEN_BACK: Final = Problem(
+    "recipient_taken_back",
+    409,
+    "The letter was recalled from this recipient",
+    "เรียกคืนหนังสือจากผู้รับรายนี้แล้ว",
+    "Nothing goes on from there: send the right agency a letter of its own, with a new number.",
+    "ส่งต่อจากผู้รับรายนี้ไม่ได้ หากต้องการส่งถึงหน่วยงานที่ถูกต้องให้ออกหนังสือฉบับใหม่",
+)
 ALREADY_RECIPIENT: Final = Problem(
     "already_recipient",
     409,
@@ -29,4 +37,9 @@ ALREADY_RECIPIENT: Final = Problem(
     "ไม่ต้องส่งซ้ำ ดูได้ที่รายชื่อผู้รับหนังสือเวียน",
 )
 
-CATALOGUE: Final[tuple[Problem, ...]] = (RECIPIENT_NOT_REJECTED, RECIPIENT_REDIRECTED, ALREADY_RECIPIENT)
+CATALOGUE: Final[tuple[Problem, ...]] = (
+    RECIPIENT_NOT_REJECTED,
+    RECIPIENT_REDIRECTED,
+    RECIPIENT_TAKEN_BACK,
+    ALREADY_RECIPIENT,
+)

@@ -21,7 +21,7 @@ GET: Final = """
 SELECT r.agency_id, r.title, r.relay_duty, r.role, r.relay_target, n.recipient_id AS redirected_to, j.suggested_agency_code,
     j.recipient_id IS NOT NULL AND NOT EXISTS (
         SELECT FROM withdrawn_receipts w WHERE w.recipient_id = r.recipient_id AND w.withdrawn_at >= j.recorded_at
-    ) AS rejected
+    ) AS rejected, EXISTS (SELECT FROM recalled_recipients g WHERE g.recipient_id = r.recipient_id) AS taken_back
 FROM recipients r
 LEFT JOIN rejections j ON j.recipient_id = r.recipient_id
 LEFT JOIN recipients n ON n.redirected_from = r.recipient_id
@@ -55,7 +55,7 @@ async def get(connection: Connection, circular_id: UUID, recipient_id: UUID) -> 
     if row is None:
         return None
     one = Resolved(row["agency_id"], row["title"], row["relay_duty"], Role(row["role"]), row["relay_target"])
-    return Refused(one, row["rejected"], row["suggested_agency_code"], row["redirected_to"])
+    return Refused(one, row["rejected"], row["suggested_agency_code"], row["redirected_to"], row["taken_back"])
 
 
 async def is_recalled(connection: Connection, circular_id: UUID) -> bool:

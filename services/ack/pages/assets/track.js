@@ -43,6 +43,9 @@
       const bar = document.getElementById(`bar-${key}`);
       if (bar) bar.value = figure.percent;
     }
+    const crossed = document.getElementById("crossed");
+    write(crossed, state.crossed);
+    crossed.hidden = state.crossed === "";
     const relay = document.getElementById("relay");
     write(relay, state.relay);
     relay.hidden = state.relay === "";
