@@ -52,9 +52,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 ADD_WORK: Final = "INSERT INTO calendar_work (change_id) VALUES ($1)"
 
-# Of the days that an agency and those above it have declared, the nearest counts; the country comes last.
-EFFECTIVE: Final = """
-WITH RECURSIVE line AS (
+# Of each agency ($1) itself, those above it up to $2 levels, and the country ($3): all whose declarations may count for it.
+DECLARERS: Final = """
+line AS (
     SELECT a.of_agency_id, a.of_agency_id AS agency_id, 0 AS distance FROM unnest($1::uuid[]) AS a (of_agency_id)
     UNION ALL
     SELECT l.of_agency_id, a.parent_id, l.distance + 1 FROM line l JOIN agencies a ON a.agency_id = l.agency_id
@@ -64,10 +64,18 @@ WITH RECURSIVE line AS (
     UNION ALL
     SELECT a.of_agency_id, $3::uuid, $2 + 1 FROM unnest($1::uuid[]) AS a (of_agency_id)
 )
+"""
+
+# Of the days that an agency and those above it have declared, the nearest counts; the country comes last.
+EFFECTIVE: Final = (
+    "WITH RECURSIVE "
+    + DECLARERS
+    + """
 SELECT DISTINCT ON (e.of_agency_id, d.day) e.of_agency_id, d.day, d.kind, d.reason
 FROM everybody e JOIN calendar_days d ON d.agency_id = e.agency_id AND (e.distance = 0 OR d.below)
 ORDER BY e.of_agency_id, d.day, e.distance
 """
+)
 
 CLAIM: Final = """
 SELECT w.change_id, w.reached_agency_id, w.reached_recipient_id, c.agency_id, c.below, c.day, c.reason,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from services.ack.calendars import COUNTRY
 from services.ack.office_hours import HoursFrom, in_force
-from services.ack.store.calendars import MOST_LEVELS
+from services.ack.store.calendars import DECLARERS, MOST_LEVELS
 from shared.postgres import Connection
 from shared.thai.working_time import Hours
 
@@ -25,20 +25,14 @@ ON CONFLICT (agency_id, day) DO UPDATE SET minutes = excluded.minutes, below = e
 
 REMOVE: Final = "DELETE FROM calendar_hours WHERE agency_id = $1 AND day = $2"
 
-OF_LINES: Final = """
-WITH RECURSIVE line AS (
-    SELECT a.of_agency_id, a.of_agency_id AS agency_id, 0 AS distance FROM unnest($1::uuid[]) AS a (of_agency_id)
-    UNION ALL
-    SELECT l.of_agency_id, a.parent_id, l.distance + 1 FROM line l JOIN agencies a ON a.agency_id = l.agency_id
-    WHERE a.parent_id IS NOT NULL AND l.distance < $2
-), everybody AS (
-    SELECT of_agency_id, agency_id, distance FROM line
-    UNION ALL
-    SELECT a.of_agency_id, $3::uuid, $2 + 1 FROM unnest($1::uuid[]) AS a (of_agency_id)
-)
+EFFECTIVE: Final = (
+    "WITH RECURSIVE "
+    + DECLARERS
+    + """
 SELECT e.of_agency_id, e.distance, h.day, h.minutes, h.reason
 FROM everybody e JOIN calendar_hours h ON h.agency_id = e.agency_id AND (e.distance = 0 OR h.below)
 """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +71,7 @@ async def remove(connection: Connection, agency_id: UUID, day: date) -> None:
 async def effective(connection: Connection, agency_ids: Sequence[UUID]) -> Mapping[UUID, tuple[HoursFrom, ...]]:
     """The hours that count for these agencies, with those of the agencies above and of the country; none: the office hours."""
     levels: dict[UUID, dict[int, list[HoursFrom]]] = defaultdict(lambda: defaultdict(list))
-    for row in await connection.fetch(OF_LINES, sorted(set(agency_ids)), MOST_LEVELS, COUNTRY):
+    for row in await connection.fetch(EFFECTIVE, sorted(set(agency_ids)), MOST_LEVELS, COUNTRY):
         found = HoursFrom(row["day"], Hours(tuple(row["minutes"])), row["reason"])
         levels[row["of_agency_id"]][row["distance"]].append(found)
     return {agency_id: in_force(own) for agency_id, own in levels.items()}
