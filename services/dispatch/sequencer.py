@@ -8,7 +8,8 @@ import structlog
 from opentelemetry import metrics
 
 from services.dispatch.feed import KEPT
-from services.dispatch.store import feed, mail_notices, notices, pulls
+from services.dispatch.resends import KEPT as RESENDS_KEPT
+from services.dispatch.store import feed, mail_notices, notices, pulls, resends
 from shared import postgres
 from shared.postgres import Database
 from shared.runtime import pause
@@ -17,6 +18,8 @@ EVENTS_PER_TURN: Final = 5000
 OUTAGE_PAUSE: Final = 1.0
 PRUNE_INTERVAL: Final = 3600.0
 PRUNED_PER_TURN: Final = 10_000
+# Each with up to `resends.MOST_RESENT` letters and their attempts.
+RESENDS_PRUNED_PER_TURN: Final = 5
 # Whoever comes with a pull lease later than that is told that it is unknown.
 LEASES_KEPT: Final = timedelta(days=7)
 
@@ -55,7 +58,7 @@ class Sequencer:
 
 
 class FeedPruner:
-    """Forgets, once an hour and in small transactions, events and early notices older than `feed.KEPT` and pull leases long over."""
+    """Forgets, once an hour and in small transactions, events and early notices older than `feed.KEPT`, and pull leases and resends long over."""
 
     name = "dispatch feed pruner"
 
@@ -79,4 +82,5 @@ class FeedPruner:
             await feed.prune_early(connection, KEPT)
             await notices.prune(connection, KEPT, PRUNED_PER_TURN)
             await mail_notices.prune(connection, KEPT, PRUNED_PER_TURN)
-            return events + await pulls.prune(connection, LEASES_KEPT, PRUNED_PER_TURN)
+            ended = await resends.prune(connection, RESENDS_KEPT, RESENDS_PRUNED_PER_TURN)
+            return events + ended + await pulls.prune(connection, LEASES_KEPT, PRUNED_PER_TURN)
