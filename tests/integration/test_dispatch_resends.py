@@ -17,6 +17,7 @@ from cryptography.fernet import Fernet
 
 from services.dispatch.observer import Observer
 from services.dispatch.outcomes import Deferred, Delivered, Gone, NoRoute, Outcome, Refused, RetryLater
+from services.dispatch.reasons import http_reason
 from services.dispatch.resends import GivenUp, Result, Taken, TriedAgain, decide, is_used_up, left_out
 from services.dispatch.sequencer import FeedPruner
 from services.dispatch.store import circuits, resends
@@ -536,10 +537,10 @@ async def test_old_orders_are_forgotten_with_their_letters_and_running_ones_are_
     ("outcome", "tries", "result"),
     [
         (Delivered(204), 1, Taken()),
-        (RetryLater("http_503", 503), 1, TriedAgain(NOW + timedelta(seconds=60))),
-        (RetryLater("http_429", 429, after=600), 2, TriedAgain(NOW + timedelta(seconds=600))),
-        (RetryLater("http_503", 503), 3, GivenUp("http_503")),
-        (Refused("http_422", 422), 1, GivenUp("http_422")),
+        (RetryLater(http_reason(503), 503), 1, TriedAgain(NOW + timedelta(seconds=60))),
+        (RetryLater(http_reason(429), 429, after=600), 2, TriedAgain(NOW + timedelta(seconds=600))),
+        (RetryLater(http_reason(503), 503), 3, GivenUp("http_503")),
+        (Refused(http_reason(422), 422), 1, GivenUp("http_422")),
         (Gone(410), 1, GivenUp("http_410")),
         (NoRoute("none"), 1, GivenUp("none")),
         (Deferred("full", 5), 1, TriedAgain(NOW + timedelta(seconds=5))),
