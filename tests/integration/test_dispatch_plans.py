@@ -7,7 +7,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.dispatch.store import circuits, health, resends
+from services.dispatch.causes import symptoms_of
+from services.dispatch.store import circuits, dead_letters, health, repair, resends
+from services.dispatch.store.dead_letters import WantedDead
+from services.dispatch.store.repair import Wanted
 from shared.postgres import Connection
 from tests.support.dispatch import Bench, bench, circular_dispatched
 from tests.support.plans import Plan, carried_out
@@ -65,7 +68,27 @@ INSERT INTO resend_attempts (resend_id, delivery_id, number, agency_id, outcome,
 SELECT resend_id, delivery_id, 1, agency_id, 'delivered', $1::timestamptz + position * interval '1 minute', 5, '' FROM resend_deliveries
 """
 
-TABLES: Final = ("deliveries", "attempts", "circulars", "resends", "resend_deliveries", "resend_attempts")
+# Whatever has not ended has failed of something of ours.
+FAIL: Final = """
+WITH failed AS (
+    UPDATE deliveries SET state = 'undeliverable', next_attempt_at = NULL, attempts = 1, failure_reason = 'no_channel',
+        failure_detail = 'gave up', failed_at = $1
+    WHERE state = 'scheduled' RETURNING delivery_id, agency_id
+)
+INSERT INTO attempts (delivery_id, number, channel, outcome, reason, started_at, milliseconds, answer, agency_id)
+SELECT delivery_id, 1, 'webhook', 'retry_later', 'internal_error', $1, 5, '', agency_id FROM failed
+"""
+
+# One in two thousand is kept.
+ADD_DEAD_LETTERS: Final = """
+INSERT INTO dead_letters (dead_letter_id, message_id, type, queue, exchange, routing_key, reason, headers, body, body_sha256,
+    first_died_at, state, settled_at, settled_by, settled_why)
+SELECT gen_random_uuid(), n::text, 'test.event.v1', 'ack.events', 'events', 'test.event.v1', 'rejected', '{}', '{}', sha256(n::text::bytea),
+    $1::timestamptz + n * interval '1 second', one.state, CASE WHEN one.state <> 'kept' THEN $1::timestamptz END,
+    CASE WHEN one.state <> 'kept' THEN 'op' END, CASE WHEN one.state <> 'kept' THEN 'enough' END
+FROM generate_series(1, 20000) AS n
+CROSS JOIN LATERAL (SELECT CASE WHEN n % 2000 = 0 THEN 'kept' WHEN n % 2 = 0 THEN 'redriven' ELSE 'discarded' END AS state) one
+"""
 
 
 @pytest.fixture
@@ -81,11 +104,12 @@ async def dispatch(settings_environment: dict[str, str], token_issuer: TokenIssu
 async def reads_little(connection: Connection, looks: Looks, large: frozenset[str]) -> None:
     """Each look finds something, reads no large table from end to end, and few pages."""
     await connection.execute("ANALYZE")
-    for name, (statement, values) in looks.items():
-        plan: Plan = await carried_out(connection, statement, *values)
-        assert not plan.scanned & large, (name, plan)
-        assert plan.read < MOST_READ, (name, plan)
-        assert plan.rows > 0, (name, plan)
+    plans: dict[str, Plan] = {
+        name: await carried_out(connection, statement, *values) for name, (statement, values) in looks.items()
+    }
+    costly = {name: plan for name, plan in plans.items() if plan.scanned & large or plan.read >= MOST_READ}
+    assert not costly
+    assert [name for name, plan in plans.items() if not plan.rows] == []
 
 
 async def large_enough(connection: Connection, *tables: str) -> frozenset[str]:
@@ -125,3 +149,61 @@ async def test_resends_do_not_read_what_others_have(dispatch: Bench) -> None:
             "log": (health.ATTEMPTS, (other, None, None, 20)),
         }
         await reads_little(connection, looks, large)
+
+
+async def test_repair_of_one_agency_or_circular_does_not_read_what_others_have(dispatch: Bench) -> None:
+    sender = uuid4()
+    for agencies in ([uuid4(), uuid4()], [uuid4()]):
+        await dispatch.apply(circular_dispatched(agencies, sender=sender))
+    async with dispatch.database.connection() as connection:
+        await connection.execute(FAIL, NOW)
+        # Years of what has arrived everywhere.
+        await connection.execute(ADD_CIRCULARS, NOW, 30_000, 0)
+        await connection.execute(
+            "UPDATE deliveries SET failed_at = $1 FROM circulars c WHERE c.sender_agency_id = $2 AND c.circular_id = deliveries.circular_id",
+            NOW,
+            sender,
+        )
+        rows = await connection.fetch(
+            "SELECT d.circular_id, d.agency_id FROM deliveries d JOIN circulars c USING (circular_id) WHERE c.sender_agency_id = $1",
+            sender,
+        )
+        circular, recipient = rows[0]["circular_id"], rows[0]["agency_id"]
+        large = await large_enough(connection, "deliveries", "attempts", "circulars")
+        asked = {
+            "circular": Wanted(circular_id=circular),
+            "own circular": Wanted(sender_agency_id=sender, circular_id=circular),
+            "sender": Wanted(sender_agency_id=sender),
+            "sender, cause": Wanted(sender_agency_id=sender, symptoms=symptoms_of("platform_error", None)),
+            "recipient": Wanted(recipient_agency_id=recipient),
+            "recipient of a sender": Wanted(sender_agency_id=sender, recipient_agency_id=recipient),
+            "sender, since": Wanted(sender_agency_id=sender, since=NOW - timedelta(days=1)),
+        }
+        looks: Looks = {}
+        for name, wanted in asked.items():
+            looks[f"list {name}"] = repair.LIST, (*wanted.values, None, None, 50)
+            looks[f"count {name}"] = repair.COUNT, wanted.values
+            looks[f"totals {name}"] = repair.TOTALS, wanted.values
+            looks[f"pick {name}"] = repair.PICK, (*wanted.values, 50)
+        looks["list all"] = repair.LIST, (*Wanted().values, None, None, 50)
+        looks["list all, further on"] = repair.LIST, (*Wanted().values, NOW + timedelta(hours=1), UUID(int=0), 50)
+        await reads_little(connection, looks, large)
+
+
+async def test_dead_letters_that_were_settled_are_not_read_for_those_that_are_kept(dispatch: Bench) -> None:
+    async with dispatch.database.connection() as connection:
+        await connection.execute(ADD_DEAD_LETTERS, NOW)
+        large = await large_enough(connection, "dead_letters")
+        kept, by_queue = WantedDead(), WantedDead(queue="ack.events", since=NOW, before=NOW + timedelta(days=365))
+        looks: Looks = {
+            "list": (dead_letters.LIST, (*kept.values, None, 50)),
+            "list of a queue": (dead_letters.LIST, (*by_queue.values, None, 50)),
+            "count": (dead_letters.COUNT, by_queue.values),
+            "count kept": (dead_letters.COUNT_KEPT, ()),
+            "list discarded": (dead_letters.LIST, (*WantedDead("discarded").values, None, 50)),
+        }
+        await reads_little(connection, looks, large)
+        discarding = await carried_out(connection, dead_letters.DISCARD_MANY, *by_queue.values, 5, "op", "enough")
+        assert not discarding.scanned, discarding
+        assert discarding.read < MOST_READ, discarding
+        assert await dead_letters.count(connection, by_queue) == 5
