@@ -161,8 +161,26 @@ CURSOR_INVALID: Final = Problem(
     "Begin again without `after`, and follow `next` as it is given.",
     "เริ่มอ่านรายการใหม่โดยไม่ระบุ after",
 )
+IDEMPOTENCY_KEY_MISSING: Final = Problem(
+    "idempotency_key_missing",
+    400,
+    "The call needs an Idempotency-Key",
+    "ต้องมีส่วนหัว Idempotency-Key",
+    "Send a header Idempotency-Key of 1 to 200 visible ASCII characters, a new one for each order.",
+    "ส่งส่วนหัว Idempotency-Key ยาว ๑ ถึง ๒๐๐ ตัวอักษร ไม่ซ้ำกันในแต่ละคำสั่ง",
+)
+IDEMPOTENCY_KEY_REUSED: Final = Problem(
+    "idempotency_key_reused",
+    422,
+    "That Idempotency-Key was used for another request",
+    "Idempotency-Key นี้ใช้กับคำขออื่นแล้ว",
+    "Use a new key for a new request.",
+    "ใช้คีย์ใหม่สำหรับคำขอใหม่",
+)
 
 CATALOGUE: Final = (
+    IDEMPOTENCY_KEY_MISSING,
+    IDEMPOTENCY_KEY_REUSED,
     CURSOR_INVALID,
     REQUEST_INVALID,
     NOT_FOUND,

@@ -246,12 +246,30 @@ def redrive_dead_letters(
 
 
 @dead_letters.command(name="discard")
-def discard_dead_letter(dead_letter_id: str, *, why: Why) -> int:
-    """Settle a dead letter that nobody needs; it stays readable under `--state discarded`."""
+def discard_dead_letters(
+    dead_letter_id: str | None = None,
+    *,
+    type: EventType = None,  # noqa: A002 - the name on the command line
+    queue: QueueName = None,
+    since: Since = None,
+    before: Before = None,
+    limit: InOneCall = 1000,
+    why: Why,
+) -> int:
+    """Settle one dead letter that nobody needs, or up to `limit` of those that the conditions find; they stay readable under
+    `--state discarded`.
+    """
+    conditions = _given(type=type, queue=queue, since=since, before=before)
 
     def work(exchange: Exchange) -> None:
-        done = exchange.call("POST", f"/v1/repair/dead-letters/{dead_letter_id}/discard", body={"why": why})
-        print(f"{done['dead_letter_id']}: {done['state']}")
+        _refuse_both(dead_letter_id, conditions)
+        if dead_letter_id is not None:
+            done = exchange.call("POST", f"/v1/repair/dead-letters/{dead_letter_id}/discard", body={"why": why})
+            print(f"{done['dead_letter_id']}: {done['state']}")
+            return
+        body = {"filter": conditions, "limit": limit, "why": why}
+        done = exchange.call("POST", "/v1/repair/dead-letters/discard", body=body)
+        print(f"{done['discarded']} discarded, {done['remaining']} remaining")
 
     return _run(work)
 

@@ -24,6 +24,7 @@ from services.dispatch.api import (
     paper,
     redispatch,
     repair,
+    resends,
     subscription,
 )
 from services.dispatch.arrivals import Arrivals
@@ -44,6 +45,7 @@ from services.dispatch.mail_notifier import MailNotifier, MailPace
 from services.dispatch.mail_pool import MailPool, MailServer
 from services.dispatch.notifier import Notifier, NotifierPace
 from services.dispatch.observer import Observer
+from services.dispatch.resender import Resender, ResenderPace
 from services.dispatch.resources import Resources
 from services.dispatch.scheduler import Pace, Scheduler
 from services.dispatch.sequencer import FeedPruner, Sequencer
@@ -83,6 +85,7 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
         endpoints.router,
         endpoint_health.router,
         endpoint_limits.router,
+        resends.router,
         mail_settings.router,
         inbox_leases.router,
         inbox.router,
@@ -107,6 +110,7 @@ class Engine:
     consumers: Consumers
     notifier: Notifier
     mail_notifier: MailNotifier
+    resender: Resender
 
 
 @asynccontextmanager
@@ -139,7 +143,7 @@ async def open_parts(settings: DispatchSettings) -> AsyncGenerator[Parts]:
         observer = Observer(database, interval=settings.dispatch_observe_interval)
         lane_workers = [LaneWorker(consumer, engine.handlers[key]) for key, consumer in lanes.items()]
         workers: list[Worker] = [relay, engine.scheduler, events, keeper, *lane_workers, observer, Pruner(database)]
-        workers += [engine.notifier, engine.mail_notifier]
+        workers += [engine.notifier, engine.mail_notifier, engine.resender]
         workers += [Sequencer(database, poll_interval=settings.dispatch_poll_interval), FeedPruner(database)]
         listener = bounce_listener(settings, resources)
         workers += [] if listener is None else [listener]
@@ -206,6 +210,14 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
         limits=pace.limits,
         poll_interval=settings.dispatch_poll_interval,
     )
+    resender_pace = ResenderPace(
+        quick=settings.dispatch_resend_concurrency,
+        slow=settings.dispatch_resend_slow_concurrency,
+        lease=timedelta(seconds=settings.dispatch_lease),
+        schedule=policy.lanes[Lane.BULK].schedule,
+        limits=pace.limits,
+        poll_interval=settings.dispatch_poll_interval,
+    )
     mail_lanes, mail_notifier = await _open_mail(stack, settings, resources)
 
     def webhook_lane() -> Sender:
@@ -230,6 +242,7 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
             public_url=settings.public_url,
         ),
         mail_notifier=mail_notifier,
+        resender=Resender(database, webhooks, breaker_policy, resender_pace),
     )
 
 

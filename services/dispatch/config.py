@@ -141,6 +141,17 @@ class DispatchSettings(ServiceSettings):
         default=(5, 30, 120, 600, 1800, 3600),
         description="Seconds to wait before each retry of subscribed events, separated by commas; the last is repeated for ever.",
     )
+    dispatch_resend_pause: Annotated[float, Field(ge=0, le=DAY)] = Field(
+        default=60.0,
+        description="Seconds after which an agency may have letters sent to itself once more: another range, or the same letter.",
+    )
+    dispatch_resend_concurrency: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=32, description="Most requests with letters that are sent once more that one worker has just begun."
+    )
+    dispatch_resend_slow_concurrency: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default=200,
+        description="Those that take longer than a quarter of a second make room for others; so many of them are waited for beside.",
+    )
     dispatch_lookup_timeout: Annotated[float, Field(gt=0)] = Field(
         default=3.0, description="Seconds to wait until an endpoint's name is looked up."
     )

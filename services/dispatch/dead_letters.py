@@ -145,5 +145,15 @@ class Redriver:
             return published, await dead_letters.count(connection, asked)
 
 
+async def discard_many(database: Database, asked: WantedDead, limit: int, by: str, why: str) -> tuple[int, int]:
+    """Settle the first `limit` of those asked for as needed by nobody; returns how many these were, and how many are kept still."""
+    async with database.transaction() as connection:
+        discarded = await dead_letters.discard_many(connection, asked, limit, by, why)
+        remaining = await dead_letters.count(connection, asked)
+    if discarded:
+        log.warning("dead letters discarded", count=discarded, client_id=by, type=asked.type, queue=asked.queue)
+    return discarded, remaining
+
+
 def _message(one: Ordered, order: UUID) -> Outgoing:
     return Outgoing(None, one.queue, one.message_id, one.body, {**one.headers, ORDER_HEADER: str(order)})

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 
+from services.dispatch.delivery.slots import SLOW_AFTER
 from shared import postgres
 from shared.runtime import pause
 
@@ -40,6 +41,10 @@ class InHand:
         """How many of them have been under way for no longer than that."""
         since = time.monotonic() - seconds
         return sum(held.begun > since for held in self._held.values())
+
+    def room(self, quick: int, slow: int) -> int:
+        """How many more may begin: those that take long hold up no others until they fill a room of their own."""
+        return min(quick - self.begun_within(SLOW_AFTER), quick + slow - len(self))
 
     def add(self, work: Coroutine[Any, Any, None], lease_token: UUID) -> None:
         """Begin with one."""

@@ -97,7 +97,7 @@ class Notifier:
         return begun
 
     async def _begin(self) -> int:
-        room = self._room()
+        room = self._in_hand.room(self._pace.quick, self._pace.slow)
         if room <= 0:
             # Until one has ended, or has taken so long that it is out of the way of the others.
             await self._in_hand.one_ended(SLOW_AFTER)
@@ -106,12 +106,6 @@ class Notifier:
         for parcel in parcels:
             self._in_hand.add(self._deliver(parcel), parcel.lease_token)
         return len(parcels)
-
-    def _room(self) -> int:
-        """How many more may begin: subscribers that do not answer hold up no others until they fill a room of their own."""
-        return min(
-            self._pace.quick - self._in_hand.begun_within(SLOW_AFTER), self._pace.quick + self._pace.slow - len(self._in_hand)
-        )
 
     async def _claim(self, most: int) -> list[Parcel]:
         async with self._database.transaction() as connection:

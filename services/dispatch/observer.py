@@ -8,7 +8,7 @@ import structlog
 from opentelemetry import metrics
 
 from services.dispatch.scheduler import LANES
-from services.dispatch.store import circuits, dead_letters, feed, subscriptions
+from services.dispatch.store import circuits, dead_letters, feed, resends, subscriptions
 from shared import postgres
 from shared.postgres import Connection, Database
 from shared.runtime import pause
@@ -68,6 +68,12 @@ _dead_letters = _meter.create_gauge(
     "wian.dispatch.dead_letters", unit="{message}", description="Messages that could not be applied and wait for a person."
 )
 
+_resends = _meter.create_gauge(
+    "wian.dispatch.resends.running",
+    unit="{order}",
+    description="Orders of agencies to have letters sent to them once more that run.",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
@@ -120,6 +126,7 @@ class Observer:
             _feed_age.set(await feed.age_of_pending(connection))
             _notices_lag.set(await subscriptions.lag(connection))
             _dead_letters.set(await dead_letters.count_kept(connection))
+            _resends.set(await resends.count_all_running(connection))
             unwatched = await circuits.watch_forgotten(connection)
         _forgotten.set(forgotten)
         if forgotten:

@@ -6,6 +6,8 @@ from typing import Final
 from services.dispatch.reasons import Reason
 
 ANSWER_BYTES: Final = 1024
+# Why an endpoint is switched off that answers so.
+GONE_REASON: Final = "the endpoint answered 410 Gone"
 
 
 @dataclass(frozen=True, slots=True)

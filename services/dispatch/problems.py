@@ -95,6 +95,30 @@ DEAD_LETTER_NOT_TAKEN: Final = Problem(
     "The dead letter is kept. See whether its queue still exists in this version, or discard it.",
     "ข้อความยังถูกเก็บไว้ ตรวจสอบว่าคิวเดิมยังมีอยู่หรือไม่ หรือสั่งทิ้ง",
 )
+RESEND_NOT_POSSIBLE: Final = Problem(
+    "resend_not_possible",
+    409,
+    "Only a letter that your agency was handed, and that still counts, is sent once more",
+    "ส่งซ้ำได้เฉพาะหนังสือที่ส่งถึงหน่วยงานของท่านแล้วและยังมีผล",
+    "Look at the delivery in `GET /v1/inbox`: it is under way and will come by itself, or its sender has recalled it.",
+    "ตรวจสอบที่ GET /v1/inbox หนังสือกำลังส่งและจะมาถึงเอง หรือผู้ส่งเรียกคืนแล้ว",
+)
+RESEND_RUNNING: Final = Problem(
+    "resend_running",
+    409,
+    "Your agency's letters are being sent once more already",
+    "ระบบกำลังส่งหนังสือซ้ำให้หน่วยงานของท่านอยู่แล้ว",
+    "Wait until the order that `detail` names has ended, or cancel it with POST /v1/endpoints/resends/{resend_id}/cancel.",
+    "รอให้คำสั่งที่ระบุใน detail เสร็จสิ้น หรือยกเลิกด้วย POST /v1/endpoints/resends/{resend_id}/cancel",
+)
+RESEND_TOO_SOON: Final = Problem(
+    "resend_too_soon",
+    429,
+    "That was sent once more a moment ago",
+    "เพิ่งสั่งส่งซ้ำไปเมื่อครู่",
+    "Order it again after the time in `Retry-After`.",
+    "สั่งใหม่หลังพ้นเวลาที่ระบุใน Retry-After",
+)
 
 ENDPOINT_NOT_ACTIVE: Final = Problem(
     "endpoint_not_active",
@@ -136,4 +160,7 @@ CATALOGUE: Final = (
     DELIVERY_NOT_UNDELIVERABLE,
     DEAD_LETTER_SETTLED,
     DEAD_LETTER_NOT_TAKEN,
+    RESEND_NOT_POSSIBLE,
+    RESEND_RUNNING,
+    RESEND_TOO_SOON,
 )

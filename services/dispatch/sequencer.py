@@ -8,7 +8,8 @@ import structlog
 from opentelemetry import metrics
 
 from services.dispatch.feed import KEPT
-from services.dispatch.store import feed, mail_notices, notices, pulls
+from services.dispatch.resends import KEPT as RESENDS_KEPT
+from services.dispatch.store import feed, mail_notices, notices, pulls, resends
 from shared import postgres
 from shared.postgres import Database
 from shared.runtime import pause
@@ -18,6 +19,8 @@ EVENTS_PER_TURN: Final = 5000
 OUTAGE_PAUSE: Final = 1.0
 PRUNE_INTERVAL: Final = 3600.0
 PRUNED_PER_TURN: Final = 10_000
+# Each with up to `resends.MOST_RESENT` letters and their attempts.
+RESENDS_PRUNED_PER_TURN: Final = 5
 # Whoever comes with a pull lease later than that is told that it is unknown.
 LEASES_KEPT: Final = timedelta(days=7)
 
@@ -56,7 +59,7 @@ class Sequencer:
 
 
 class FeedPruner:
-    """Forgets, once an hour and in small transactions, events and early notices older than `feed.KEPT` and pull leases long over."""
+    """Forgets, once an hour and in small transactions, events and early notices older than `feed.KEPT`, and pull leases and resends long over."""
 
     name = "dispatch feed pruner"
 
@@ -74,4 +77,6 @@ class FeedPruner:
             await feed.prune_early(connection, KEPT)
             early = await notices.prune(connection, KEPT, PRUNED_PER_TURN)
             mails = await mail_notices.prune(connection, KEPT, PRUNED_PER_TURN)
-            return events + early + mails + await pulls.prune(connection, LEASES_KEPT, PRUNED_PER_TURN)
+            ended = await resends.prune(connection, RESENDS_KEPT, RESENDS_PRUNED_PER_TURN)
+            leases = await pulls.prune(connection, LEASES_KEPT, PRUNED_PER_TURN)
+            return events + early + mails + ended + leases

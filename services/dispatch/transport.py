@@ -19,7 +19,7 @@ from yarl import URL
 from services.dispatch import payload, signatures
 from services.dispatch.config import DispatchSettings
 from services.dispatch.connections import FAILURES, open_sessions, outcome_of_failure
-from services.dispatch.delivery.jobs import CircularContent, Endpoint, Job
+from services.dispatch.delivery.jobs import Address, CircularContent, Endpoint, Job
 from services.dispatch.delivery.send import Session
 from services.dispatch.delivery.slots import Slots
 from services.dispatch.guard import LookUp, Network, UrlRefused, check_url, look_up
@@ -121,6 +121,12 @@ class WebhookSender:
             "webhook-signature": signatures.sign(self._keys(endpoint.sealed_keys), message_id, now, body),
             "content-type": content_type,
         }
+
+    async def send_once_more(self, endpoint: Endpoint, address: Address, circular: CircularContent) -> Outcome:
+        """Send a letter that its agency has had: the same bytes under the same identifier, signed anew."""
+        event = EndpointEvent(str(address.delivery_id), self._bodies_of(circular).body(address))
+        outcome, _ = await self.post_event(endpoint, event)
+        return outcome
 
     async def post_event(self, endpoint: Endpoint, event: EndpointEvent) -> tuple[Outcome, bytes]:
         """Send what is no letter, signed like one; also returns what was answered, to its cap."""

@@ -16,7 +16,7 @@ from services.registry.domain.agencies import Agency
 from services.registry.domain.letters import Attachment, Letter, LetterState
 from services.registry.domain.lists import ListHead
 from services.registry.domain.resolution import ListHash, Resolved, Sieve, lay_out
-from services.registry.idempotency import Answer, first_answer, keep_answer, request_sha256
+from services.registry.idempotency import Answer, first_answer, keep_answer
 from services.registry.preflight.gate import Gate
 from services.registry.problems import lists as list_problems
 from services.registry.store import agencies, books, circulars, counterparts, letters, lists, succession
@@ -33,6 +33,7 @@ from shared.contracts.events import (
     ListedEnclosure,
     Secrecy,
 )
+from shared.idempotency import request_sha256
 from shared.ids import new_id
 from shared.links import LinkSigner, Purpose
 from shared.postgres import Connection, Database, Row

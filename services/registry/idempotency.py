@@ -1,24 +1,15 @@
 """The first answer under an Idempotency-Key: kept in the transaction that does the work, given again to whoever asks again."""
 
-import hashlib
 from typing import Any, Final
 from uuid import UUID
 
-import rfc8785
-
-from services.registry import problems
 from services.registry.store import circulars
 from shared.postgres import Connection
-from shared.problems import ProblemError
+from shared.problems import IDEMPOTENCY_KEY_REUSED, ProblemError
 
 Answer = dict[str, Any]
 
 _DETAIL: Final = "the key was used for another request"
-
-
-def request_sha256(asked: object) -> bytes:
-    """Hash by which a repeated request is told from another one under the same key; `asked` in JSON values."""
-    return hashlib.sha256(rfc8785.dumps(asked)).digest()  # pyright: ignore[reportArgumentType]
 
 
 async def first_answer(connection: Connection, agency_id: UUID, key: str | None, sha256: bytes) -> Answer | None:
@@ -32,7 +23,7 @@ async def first_answer(connection: Connection, agency_id: UUID, key: str | None,
     if kept is None:
         raise LookupError("an Idempotency-Key cannot vanish")
     if kept.request_sha256 != sha256:
-        raise ProblemError(problems.IDEMPOTENCY_KEY_REUSED, _DETAIL)
+        raise ProblemError(IDEMPOTENCY_KEY_REUSED, _DETAIL)
     return kept.response
 
 

@@ -13,7 +13,7 @@ from services.registry.dispatching import SERVICE, FileLinks, header
 from services.registry.domain import redirections as rules
 from services.registry.domain.redirections import Refused
 from services.registry.domain.resolution import Closed, Goes, Resolved
-from services.registry.idempotency import Answer, first_answer, keep_answer, request_sha256
+from services.registry.idempotency import Answer, first_answer, keep_answer
 from services.registry.problems import agencies as agency_problems
 from services.registry.problems import redirections as own_problems
 from services.registry.problems import refuse
@@ -23,6 +23,7 @@ from services.registry.store import redirections as store
 from services.registry.withdrawing import Act
 from shared import outbox
 from shared.contracts.events import FrozenRecipient, RecipientRejected, RelayTarget
+from shared.idempotency import request_sha256
 from shared.ids import new_id
 from shared.inbox import Meta
 from shared.postgres import Connection, Database

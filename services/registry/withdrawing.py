@@ -15,7 +15,7 @@ from services.registry.domain.books import EntryState
 from services.registry.domain.difference import ATTACHMENTS, differences
 from services.registry.domain.letters import Draft, Letter
 from services.registry.domain.withdrawals import Refusal, Ties, Why
-from services.registry.idempotency import Answer, first_answer, keep_answer, request_sha256
+from services.registry.idempotency import Answer, first_answer, keep_answer
 from services.registry.problems import refuse
 from services.registry.problems import withdrawals as own_problems
 from services.registry.store import books, circulars, letters
@@ -35,6 +35,7 @@ from shared.contracts.events import (
     Secrecy,
     ToldRecipient,
 )
+from shared.idempotency import request_sha256
 from shared.ids import new_id
 from shared.inbox import Meta
 from shared.postgres import Connection, Database

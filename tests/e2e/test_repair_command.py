@@ -78,9 +78,13 @@ async def test_an_agency_sets_its_letter_going_again_and_sees_that_it_arrived(sy
 async def test_an_operator_sees_a_dead_letter_tries_it_again_and_discards_it(
     system: RunningSystem, amqp_url: str, broker_namespace: str
 ) -> None:
-    publisher = Publisher(amqp_url, broker_namespace, timeout=5)
-    assert await publisher.publish([Outgoing(None, ACK_EVENTS, "nobody-can-read-this", b"{")]) == [None]
-    await publisher.close()
+    async def published(*bodies: bytes) -> None:
+        publisher = Publisher(amqp_url, broker_namespace, timeout=5)
+        messages = [Outgoing(None, ACK_EVENTS, "nobody-can-read-this", body) for body in bodies]
+        assert await publisher.publish(messages) == [None] * len(messages)
+        await publisher.close()
+
+    await published(b"{")
 
     async def listed() -> str:
         return (await wian(system, system.operator, "dead-letters", "list"))[1]
@@ -95,3 +99,11 @@ async def test_an_operator_sees_a_dead_letter_tries_it_again_and_discards_it(
     discarded = await wian(system, system.operator, "dead-letters", "discard", identifier, "--why", "a test")
     assert discarded == (0, f"{identifier}: discarded\n")
     assert await listed() == "0 kept\n"
+
+    await published(b"[", b"]")
+    await eventually(listed, lambda text: text.endswith("2 kept\n"), within=20)
+    many = ("dead-letters", "discard", "--queue", ACK_EVENTS, "--why", "a test")
+    status, told = await wian(system, system.operator, *many[:2], "--why", "a test")
+    assert (status, "name at least one condition" in told) == (1, True)
+    assert await wian(system, system.operator, *many) == (0, "2 discarded, 0 remaining\n")
+    assert await wian(system, system.operator, *many) == (0, "0 discarded, 0 remaining\n")

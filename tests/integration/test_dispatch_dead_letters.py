@@ -196,6 +196,51 @@ async def test_many_are_published_within_a_bound_and_others_stay(office: Office)
     assert left["queue"] == DISPATCH_EVENTS
 
 
+async def test_many_are_discarded_within_a_bound_and_others_stay(office: Office) -> None:
+    keeper = Keeper(office.dispatch.database)
+    for n in range(5):
+        await keeper(dead(f"m{n}"))
+    await keeper(dead("elsewhere", queue=DISPATCH_EVENTS))
+    wrong: tuple[dict[str, Any], ...] = (
+        {"filter": {}, "why": "x"},
+        {"filter": {"queue": ACK_EVENTS}},
+        {"filter": {"queue": ACK_EVENTS}, "why": " "},
+        {"filter": {"queue": ACK_EVENTS}, "why": "x", "limit": 1001},
+        {"why": "x"},
+    )
+    for body in wrong:
+        assert (await office.post("/discard", body)).status_code == 422, body
+    agency = office.dispatch.tokens.headers(uuid4(), Scope.LETTERS_WRITE, Scope.CIRCULARS_READ)
+    asked = {"filter": {"queue": ACK_EVENTS, "from": "2020-01-01T00:00:00Z"}, "limit": 3, "why": "ข้อมูลทดสอบ"}
+    refused = await office.dispatch.http.post("/v1/repair/dead-letters/discard", json=asked, headers=agency)
+    assert (refused.status_code, len(await office.listed())) == (403, 6)
+    answers = [(await office.post("/discard", asked)).json() for _ in range(2)]
+    answers.append((await office.post("/discard", {**asked, "why": "later"})).json())
+    assert [(answer["discarded"], answer["remaining"]) for answer in answers] == [(3, 2), (2, 0), (0, 0)]
+    discarded = await office.listed(state="discarded")
+    assert {(one["queue"], one["settled_by"], one["settled_why"]) for one in discarded} == {
+        (ACK_EVENTS, "test-None", "ข้อมูลทดสอบ")
+    }
+    assert len(discarded) == 5
+    (left,) = await office.listed()
+    assert left["queue"] == DISPATCH_EVENTS
+
+
+async def test_two_who_discard_at_once_settle_each_letter_once(office: Office) -> None:
+    keeper = Keeper(office.dispatch.database)
+    for n in range(20):
+        await keeper(dead(f"m{n}"))
+    asked = {"filter": {"queue": ACK_EVENTS}, "limit": 15}
+    answers = await asyncio.gather(*(office.post("/discard", {**asked, "why": why}) for why in ("a", "b", "c")))
+    by_why = {
+        one: sum(found["settled_why"] == one for found in await office.listed(state="discarded", limit=100)) for one in "abc"
+    }
+    assert [answer.json()["discarded"] for answer in answers] == [by_why[why] for why in "abc"]
+    while (await office.post("/discard", {**asked, "why": "d"})).json()["remaining"]:
+        pass
+    assert await office.listed() == []
+
+
 async def test_what_the_broker_does_not_take_is_kept_until_somebody_discards_it(office: Office) -> None:
     await Keeper(office.dispatch.database)(dead("orphan", queue="of.an.older.version"))
     (item,) = await office.listed()

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from services.dispatch import problems
 from services.dispatch.api.dependencies import DEFAULT_PAGE, After, Dispatch, Limit, Operator
 from services.dispatch.api.failures import Because, Before, CauseOut, Moment, Said, Since, Why, safe_line, show_symptom
-from services.dispatch.dead_letters import LONGEST_NAME
+from services.dispatch.dead_letters import LONGEST_NAME, discard_many
 from services.dispatch.resources import Resources
 from services.dispatch.store import dead_letters
 from services.dispatch.store.dead_letters import DeadLetter, WantedDead
@@ -18,7 +18,7 @@ from shared import broker
 from shared.pages import Page, page_of, read_id_cursor
 from shared.problems import NOT_FOUND, UNAVAILABLE, ProblemError
 
-# In one call; their bodies pass through memory a few at a time.
+# In one call; bodies that are published pass through memory a few at a time.
 MOST_PUBLISHED: Final = 1000
 RETRY_AFTER: Final = 5
 
@@ -62,6 +62,10 @@ class DeadLetterFilter(Said):
             raise ValueError("name at least one condition")
         return self
 
+    def kept(self) -> WantedDead:
+        """Those of them that wait for somebody."""
+        return WantedDead("kept", self.type, self.queue, self.since, self.before)
+
 
 class RedriveDead(Said):
     """An order to publish many again."""
@@ -78,6 +82,27 @@ class RedrivenDead(BaseModel):
 
     redriven: int
     refused: int
+    remaining: int
+
+
+class DiscardMany(Said):
+    """An order to discard many."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"filter": {"queue": "ack.events", "to": "2026-11-20T00:00:00+07:00"}, "why": "ข้อมูลทดสอบ"}]
+        }
+    )
+
+    filter: DeadLetterFilter
+    limit: Annotated[int, Field(ge=1, le=MOST_PUBLISHED, description="Most in one call.")] = MOST_PUBLISHED
+    why: Annotated[Why, StringConstraints(min_length=1)]
+
+
+class DiscardedDead(BaseModel):
+    """How many were discarded, and how many the filter still finds."""
+
+    discarded: int
     remaining: int
 
 
@@ -117,12 +142,20 @@ async def redrive_dead_letters(body: RedriveDead, caller: Operator, dispatch: Di
 
     What the broker does not take over is kept.
     """
-    asked = WantedDead("kept", body.filter.type, body.filter.queue, body.filter.since, body.filter.before)
     try:
-        published, remaining = await dispatch.redriver.redrive_many(asked, body.limit, caller.client_id, body.why)
+        published, remaining = await dispatch.redriver.redrive_many(body.filter.kept(), body.limit, caller.client_id, body.why)
     except broker.UNAVAILABLE as error:
         raise _broker_is_away() from error
     return RedrivenDead(redriven=published.redriven, refused=published.refused, remaining=remaining)
+
+
+@router.post("/discard", summary="Discard many dead letters")
+async def discard_dead_letters(body: DiscardMany, caller: Operator, dispatch: Dispatch) -> DiscardedDead:
+    """Settle up to `limit` of those that `filter` finds as needed by nobody. They stay readable here, with who discarded them and
+    why; what was settled before stays as it was, so the call can be repeated.
+    """
+    discarded, remaining = await discard_many(dispatch.database, body.filter.kept(), body.limit, caller.client_id, body.why)
+    return DiscardedDead(discarded=discarded, remaining=remaining)
 
 
 @router.post("/{dead_letter_id}/redrive", summary="Publish a dead letter again")

@@ -68,6 +68,7 @@ class LoggedAttemptOut(BaseModel):
     started_at: datetime
     milliseconds: float
     answer: str
+    resend_id: UUID | None = Field(description="The order by which the letter was sent once more; it counts apart.")
 
 
 class HealthOut(BaseModel):
@@ -184,4 +185,5 @@ def _show(attempt: LoggedAttempt) -> LoggedAttemptOut:
         started_at=attempt.started_at,
         milliseconds=attempt.milliseconds,
         answer=attempt.answer,
+        resend_id=attempt.resend_id,
     )

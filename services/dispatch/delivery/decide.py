@@ -6,7 +6,7 @@ from typing import Final, assert_never
 
 from services.dispatch import ladder
 from services.dispatch.ladder import Routes
-from services.dispatch.outcomes import Deferred, Delivered, Gone, NoRoute, Outcome, Refused, RetryLater
+from services.dispatch.outcomes import GONE_REASON, Deferred, Delivered, Gone, NoRoute, Outcome, Refused, RetryLater
 from services.dispatch.reasons import FailureReason
 from services.dispatch.retry import Policy, wait_before_retry
 from services.dispatch.steps import step_end
@@ -114,7 +114,7 @@ def decide(outcome: Outcome, standing: Standing, policy: Policy, now: datetime, 
         case Refused() | NoRoute():
             return _descend(standing, policy, now, outcome.reason)
         case Gone():
-            return _descend(standing, policy, now, "the endpoint answered 410 Gone")
+            return _descend(standing, policy, now, GONE_REASON)
         case Deferred() if standing.step_is_over(now):
             return _descend(standing, policy, now, f"the time for this channel passed: {outcome.reason}")
         case Deferred():

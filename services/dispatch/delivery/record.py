@@ -1,7 +1,7 @@
 """Recording what was sent: attempts, states, circuits and events in one transaction for many, fenced by their leases."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -14,7 +14,7 @@ from services.dispatch.breaker import HEALTHY, BreakerPolicy
 from services.dispatch.delivery.decide import decide
 from services.dispatch.delivery.jobs import Sent
 from services.dispatch.delivery.send import dice
-from services.dispatch.outcomes import Gone, Outcome, was_tried
+from services.dispatch.outcomes import GONE_REASON, Gone, Outcome, was_tried
 from services.dispatch.retry import Policy
 from services.dispatch.store import circuits, endpoints, transitions
 from services.dispatch.store.transitions import Deliveries, Move
@@ -129,18 +129,22 @@ class Recorder:
         for sent in sorted(held, key=lambda sent: sent.ended_at):
             if sent.job.standing.channel is Channel.WEBHOOK and was_tried(sent.outcome):
                 outcomes.setdefault(sent.job.address.agency_id, []).append(sent.outcome)
-        known = await circuits.lock(connection, list(outcomes))
-        now = datetime.now(UTC)
-        judged = {
-            agency_id: breaker.after(known.get(agency_id, HEALTHY), made, self._breaker_policy, now, dice())
-            for agency_id, made in outcomes.items()
-        }
-        changed = {agency_id: one for agency_id, one in judged.items() if one != known.get(agency_id, HEALTHY)}
-        if changed:
-            await circuits.save(connection, changed)
+        await judge(connection, outcomes, self._breaker_policy)
         gone = [sent for sent in held if isinstance(sent.outcome, Gone)]
         await endpoints.disable(
             connection,
             [(sent.job.address.agency_id, sent.job.endpoint.url) for sent in gone if sent.job.endpoint is not None],
-            "the endpoint answered 410 Gone",
+            GONE_REASON,
         )
+
+
+async def judge(connection: Connection, outcomes: Mapping[UUID, Sequence[Outcome]], policy: BreakerPolicy) -> None:
+    """Let the circuits of agencies follow what came of requests to them, in the order in which these ended."""
+    known = await circuits.lock(connection, list(outcomes))
+    now = datetime.now(UTC)
+    judged = {
+        agency_id: breaker.after(known.get(agency_id, HEALTHY), made, policy, now, dice()) for agency_id, made in outcomes.items()
+    }
+    changed = {agency_id: one for agency_id, one in judged.items() if one != known.get(agency_id, HEALTHY)}
+    if changed:
+        await circuits.save(connection, changed)

@@ -33,13 +33,17 @@ FLOWS: Final = """
 WITH under_way AS (
     SELECT agency_id, count(*) AS deliveries FROM deliveries
     WHERE lease_token IS NOT NULL AND channel = 'webhook' GROUP BY agency_id
+), sent_once_more AS (
+    SELECT agency_id, count(*) AS deliveries FROM resend_deliveries
+    WHERE lease_token IS NOT NULL AND next_attempt_at > now() GROUP BY agency_id
 )
 SELECT wanted.agency_id, coalesce(c.state, 'closed') AS state, coalesce(c.failures, 0) AS failures,
     coalesce(c.openings, 0) AS openings, c.open_until, c.max_in_flight, c.max_per_second, c.spent_until,
     coalesce(e.state = 'paused', false) AS paused, e.most_in_flight, e.most_per_second, e.allowed_per_second,
-    coalesce(under_way.deliveries, 0) AS in_flight
+    coalesce(under_way.deliveries, 0) + coalesce(sent_once_more.deliveries, 0) AS in_flight
 FROM unnest($1::uuid[]) AS wanted (agency_id)
 LEFT JOIN under_way ON under_way.agency_id = wanted.agency_id
+LEFT JOIN sent_once_more ON sent_once_more.agency_id = wanted.agency_id
 LEFT JOIN circuits c ON c.agency_id = wanted.agency_id
 LEFT JOIN endpoints e ON e.agency_id = wanted.agency_id
 """

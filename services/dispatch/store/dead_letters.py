@@ -55,6 +55,15 @@ UPDATE dead_letters SET state = 'discarded', settled_at = now(), settled_by = $2
 WHERE dead_letter_id = $1 AND state = 'kept'
 """
 
+# What another settles at this instant is passed over.
+DISCARD_MANY: Final[LiteralString] = f"""
+WITH chosen AS (
+    SELECT dead_letter_id FROM dead_letters WHERE {_WANTED} ORDER BY dead_letter_id LIMIT $6 FOR UPDATE SKIP LOCKED
+)
+UPDATE dead_letters SET state = 'discarded', settled_at = now(), settled_by = $7, settled_why = $8
+FROM chosen WHERE dead_letters.dead_letter_id = chosen.dead_letter_id
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Dead:
@@ -171,6 +180,11 @@ async def set_redriven(connection: Connection, dead_letter_ids: Sequence[UUID], 
 async def discard(connection: Connection, dead_letter_id: UUID, by: str, why: str) -> None:
     """Settle one that nobody needs; what is settled already stays as it is."""
     await connection.execute(DISCARD, dead_letter_id, by, why)
+
+
+async def discard_many(connection: Connection, asked: WantedDead, limit: int, by: str, why: str) -> int:
+    """Settle the first `limit` of those asked for, which nobody needs; returns how many. Ask for kept ones alone."""
+    return int((await connection.execute(DISCARD_MANY, *asked.values, limit, by, why)).rpartition(" ")[2])
 
 
 def _dead_letter(row: Row) -> DeadLetter:

@@ -14,8 +14,14 @@ CIRCUIT: Final = "SELECT state, open_until FROM circuits WHERE agency_id = $1"
 
 SUMMARY: Final = """
 WITH latest AS (
-    SELECT started_at, outcome, status, milliseconds FROM attempts
-    WHERE agency_id = $1 AND started_at >= $2 AND channel = 'webhook' ORDER BY started_at DESC LIMIT $3
+    (
+        SELECT started_at, outcome, status, milliseconds FROM attempts
+        WHERE agency_id = $1 AND started_at >= $2 AND channel = 'webhook' ORDER BY started_at DESC LIMIT $3
+    ) UNION ALL (
+        SELECT started_at, outcome, status, milliseconds FROM resend_attempts
+        WHERE agency_id = $1 AND started_at >= $2 ORDER BY started_at DESC LIMIT $3
+    )
+    ORDER BY started_at DESC LIMIT $3
 )
 SELECT count(*) AS attempts, count(*) FILTER (WHERE outcome = 'delivered') AS delivered,
     CASE WHEN count(*) = $3 THEN min(started_at) END AS since,
@@ -25,8 +31,14 @@ FROM latest
 
 REASONS: Final = """
 WITH latest AS (
-    SELECT started_at, outcome, reason, status FROM attempts
-    WHERE agency_id = $1 AND started_at >= $2 AND channel = 'webhook' ORDER BY started_at DESC LIMIT $3
+    (
+        SELECT started_at, outcome, reason, status FROM attempts
+        WHERE agency_id = $1 AND started_at >= $2 AND channel = 'webhook' ORDER BY started_at DESC LIMIT $3
+    ) UNION ALL (
+        SELECT started_at, outcome, reason, status FROM resend_attempts
+        WHERE agency_id = $1 AND started_at >= $2 ORDER BY started_at DESC LIMIT $3
+    )
+    ORDER BY started_at DESC LIMIT $3
 )
 SELECT coalesce(reason, 'http_' || status, outcome) AS reason, count(*) AS count, max(started_at) AS last_at
 FROM latest WHERE outcome <> 'delivered' GROUP BY 1 ORDER BY 2 DESC, 1
@@ -34,16 +46,32 @@ FROM latest WHERE outcome <> 'delivered' GROUP BY 1 ORDER BY 2 DESC, 1
 
 FAILURES: Final = """
 WITH latest AS (
-    SELECT delivery_id, number, channel, outcome, reason, status, started_at, milliseconds, answer FROM attempts
-    WHERE agency_id = $1 AND started_at >= $2 AND channel = 'webhook' ORDER BY started_at DESC LIMIT $3
+    (
+        SELECT delivery_id, number, channel, outcome, reason, status, started_at, milliseconds, answer, NULL::uuid AS resend_id
+        FROM attempts
+        WHERE agency_id = $1 AND started_at >= $2 AND channel = 'webhook' ORDER BY started_at DESC LIMIT $3
+    ) UNION ALL (
+        SELECT delivery_id, number, 'webhook', outcome, reason, status, started_at, milliseconds, answer, resend_id
+        FROM resend_attempts
+        WHERE agency_id = $1 AND started_at >= $2 ORDER BY started_at DESC LIMIT $3
+    )
+    ORDER BY started_at DESC LIMIT $3
 )
-SELECT delivery_id, number, channel, outcome, reason, status, started_at, milliseconds, answer
+SELECT delivery_id, number, channel, outcome, reason, status, started_at, milliseconds, answer, resend_id
 FROM latest WHERE outcome <> 'delivered' ORDER BY started_at DESC LIMIT $4
 """
 
+# Both kinds of attempts, each read along an index of its own.
 ATTEMPTS: Final = """
-SELECT delivery_id, number, channel, outcome, reason, status, started_at, milliseconds, answer FROM attempts
-WHERE agency_id = $1 AND ($2::timestamptz IS NULL OR (started_at, delivery_id) < ($2, $3::uuid))
+(
+    SELECT delivery_id, number, channel, outcome, reason, status, started_at, milliseconds, answer, NULL::uuid AS resend_id
+    FROM attempts WHERE agency_id = $1 AND ($2::timestamptz IS NULL OR (started_at, delivery_id) < ($2, $3::uuid))
+    ORDER BY started_at DESC, delivery_id DESC LIMIT $4
+) UNION ALL (
+    SELECT delivery_id, number, 'webhook', outcome, reason, status, started_at, milliseconds, answer, resend_id
+    FROM resend_attempts WHERE agency_id = $1 AND ($2::timestamptz IS NULL OR (started_at, delivery_id) < ($2, $3::uuid))
+    ORDER BY started_at DESC, delivery_id DESC LIMIT $4
+)
 ORDER BY started_at DESC, delivery_id DESC LIMIT $4
 """
 
@@ -77,7 +105,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class LoggedAttempt:
-    """One attempt in the agency's own log."""
+    """One attempt in the agency's own log; `resend_id` is the order by which a letter was sent once more."""
 
     delivery_id: UUID
     number: int
@@ -88,6 +116,7 @@ class LoggedAttempt:
     started_at: datetime
     milliseconds: float
     answer: str
+    resend_id: UUID | None
 
 
 async def circuit(connection: Connection, agency_id: UUID) -> CircuitSeen:

@@ -1,6 +1,5 @@
 """Who may call, and what a route works with: the aliases that stand in the routes' signatures."""
 
-import re
 from typing import Annotated, Final
 
 from fastapi import Depends, Header, Query, Request
@@ -51,29 +50,6 @@ async def _required_if_match(version: Annotated[int | None, Depends(_if_match)])
 
 OptionalIfMatch = Annotated[int | None, Depends(_if_match)]
 IfMatch = Annotated[int, Depends(_required_if_match)]
-
-
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
-
-
-async def _optional_key(
-    idempotency_key: Annotated[
-        str | None, Header(description="1 to 200 visible ASCII characters; the same request again gets the first answer.")
-    ] = None,
-) -> str | None:
-    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
-        raise ProblemError(problems.IDEMPOTENCY_KEY_MISSING)
-    return idempotency_key
-
-
-async def _required_key(key: Annotated[str | None, Depends(_optional_key)]) -> str:
-    if key is None:
-        raise ProblemError(problems.IDEMPOTENCY_KEY_MISSING)
-    return key
-
-
-OptionalIdempotencyKey = Annotated[str | None, Depends(_optional_key)]
-IdempotencyKey = Annotated[str, Depends(_required_key)]
 
 
 def check_version(current: int, expected: int | None) -> None:

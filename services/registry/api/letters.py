@@ -14,13 +14,11 @@ from services.registry.api.books import Words, searched
 from services.registry.api.dependencies import (
     DEFAULT_PAGE,
     After,
-    IdempotencyKey,
     IfMatch,
     LetterReader,
     LetterRecipient,
     LetterWriter,
     Limit,
-    OptionalIdempotencyKey,
     Registry,
     check_version,
     etag,
@@ -41,7 +39,7 @@ from services.registry.domain.books import Filter
 from services.registry.domain.letters import Draft, Letter, LetterState
 from services.registry.domain.numbering import check_unit_code
 from services.registry.finding import find_letters
-from services.registry.idempotency import first_answer, keep_answer, request_sha256
+from services.registry.idempotency import first_answer, keep_answer
 from services.registry.linking import resolve_links
 from services.registry.problems import refuse
 from services.registry.reading import readable_letter
@@ -49,6 +47,7 @@ from services.registry.registration import Registration, Reserved
 from services.registry.store import agencies, circulars, letters, lists, registers, withdrawals
 from services.registry.store.letter_search import Search
 from shared import problems as shared_problems
+from shared.idempotency import IdempotencyKey, OptionalIdempotencyKey, request_sha256
 from shared.ids import new_id
 from shared.pages import Page, page_of, read_id_cursor
 from shared.postgres import Connection

@@ -60,7 +60,7 @@ from shared.contracts.events import Role
 from shared.ids import new_id
 from shared.pages import Page, link_next, page_of, read_id_cursor, read_number_cursor, write_cursor
 from shared.postgres import Connection
-from shared.problems import FieldError, ProblemError
+from shared.problems import IDEMPOTENCY_KEY_MISSING, IDEMPOTENCY_KEY_REUSED, FieldError, ProblemError
 from shared.thai.dates import bangkok_date
 
 REQUIRED_COLUMNS = ("title", "agency_code")
@@ -169,7 +169,7 @@ async def _insert(connection: Connection, agency_id: UUID, name: str, addressees
 
 def _optional_key(idempotency_key: Annotated[str | None, Header()] = None) -> str | None:
     if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
-        raise ProblemError(problems.IDEMPOTENCY_KEY_MISSING)
+        raise ProblemError(IDEMPOTENCY_KEY_MISSING)
     return idempotency_key
 
 
@@ -207,7 +207,7 @@ async def _kept(connection: Connection, agency_id: UUID, key: str, body: ListIn)
         return None
     kept = await circulars.answer_of_key(connection, agency_id, key)
     if kept is None or kept.request_sha256 != sha256:
-        raise ProblemError(problems.IDEMPOTENCY_KEY_REUSED, "the key was used for something else")
+        raise ProblemError(IDEMPOTENCY_KEY_REUSED, "the key was used for something else")
     return ListOut.model_validate(kept.response)
 
 

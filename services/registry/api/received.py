@@ -10,14 +10,15 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from services.registry import bookkeeping
 from services.registry.api.books import ChangesOut, Day, ReceivedOut, shown_changes, shown_received
-from services.registry.api.dependencies import IdempotencyKey, IfMatch, LetterReader, LetterWriter, Registry, etag
+from services.registry.api.dependencies import IfMatch, LetterReader, LetterWriter, Registry, etag
 from services.registry.api.fields import Block, Line, RequestModel, ShortLine, SubjectLine
 from services.registry.domain.books import Received, ReceivedEntry, book_subject
-from services.registry.idempotency import first_answer, keep_answer, request_sha256
+from services.registry.idempotency import first_answer, keep_answer
 from services.registry.problems.books import RECEIVED_BY_ACKNOWLEDGMENT
 from services.registry.store import books, received
 from shared import problems as shared_problems
 from shared.contracts.events import Secrecy, Speed
+from shared.idempotency import IdempotencyKey, request_sha256
 from shared.problems import ProblemError
 from shared.thai.dates import bangkok_date
 

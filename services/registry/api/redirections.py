@@ -6,11 +6,12 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from services.registry.api.dependencies import IdempotencyKey, LetterWriter, Registry
+from services.registry.api.dependencies import LetterWriter, Registry
 from services.registry.api.fields import AgencyCode, Line, RequestModel
 from services.registry.dispatching import FileLinks
 from services.registry.redirecting import Redirection, redirect
 from services.registry.withdrawing import Act
+from shared.idempotency import IdempotencyKey
 
 router = APIRouter(prefix="/v1/letters", tags=["letters"])
 

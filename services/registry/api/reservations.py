@@ -8,25 +8,18 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.registry import problems as registry_problems
-from services.registry.api.dependencies import (
-    DEFAULT_PAGE,
-    After,
-    LetterReader,
-    LetterWriter,
-    Limit,
-    OptionalIdempotencyKey,
-    Registry,
-)
+from services.registry.api.dependencies import DEFAULT_PAGE, After, LetterReader, LetterWriter, Limit, Registry
 from services.registry.api.fields import Line, RequestModel
 from services.registry.api.registers import own_register
 from services.registry.domain.kinds import CORRESPONDENCE, FORMS, Form, Kind
 from services.registry.domain.numbering import NumberState, ReservedNumber, Series, SeriesKey, cancelled, series_of
-from services.registry.idempotency import Answer, first_answer, keep_answer, request_sha256
+from services.registry.idempotency import Answer, first_answer, keep_answer
 from services.registry.problems import numbers as problems
 from services.registry.problems import refuse
 from services.registry.store import books, registers, reservations
 from services.registry.store.reservations import NumberRow
 from shared import problems as shared_problems
+from shared.idempotency import OptionalIdempotencyKey, request_sha256
 from shared.ids import new_id
 from shared.pages import Page, page_of, read_number_cursor
 from shared.problems import FieldError, ProblemError

@@ -8,12 +8,13 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.registry.api.afterwards import ErratumOut, VoidOut, shown_errata, shown_void
-from services.registry.api.dependencies import IdempotencyKey, LetterRecipient, LetterWriter, Registry
+from services.registry.api.dependencies import LetterRecipient, LetterWriter, Registry
 from services.registry.api.fields import Block, RequestModel, ShortLine
 from services.registry.domain.letters import LetterState
 from services.registry.reading import readable_letter
 from services.registry.store import withdrawals as store
 from services.registry.withdrawing import Act, correct_letter, recall_letter, void_letter
+from shared.idempotency import IdempotencyKey
 
 router = APIRouter(prefix="/v1/letters", tags=["letters"])
 

@@ -206,22 +206,6 @@ LETTER_ALREADY_DISPATCHED: Final = Problem(
     "Follow the circular that `detail` names.",
     "ติดตามหนังสือเวียนที่ระบุใน detail",
 )
-IDEMPOTENCY_KEY_MISSING: Final = Problem(
-    "idempotency_key_missing",
-    400,
-    "The call needs an Idempotency-Key",
-    "ต้องมีส่วนหัว Idempotency-Key",
-    "Send a header Idempotency-Key of 1 to 200 visible ASCII characters, a new one for each order.",
-    "ส่งส่วนหัว Idempotency-Key ยาว ๑ ถึง ๒๐๐ ตัวอักษร ไม่ซ้ำกันในแต่ละคำสั่ง",
-)
-IDEMPOTENCY_KEY_REUSED: Final = Problem(
-    "idempotency_key_reused",
-    422,
-    "That Idempotency-Key was used for another request",
-    "Idempotency-Key นี้ใช้กับคำขออื่นแล้ว",
-    "Use a new key for a new request.",
-    "ใช้คีย์ใหม่สำหรับคำขอใหม่",
-)
 IF_MATCH_MISSING: Final = Problem(
     "if_match_missing",
     428,
@@ -265,8 +249,6 @@ CATALOGUE: Final = (
     LETTER_NOT_DRAFT,
     LETTER_NOT_REGISTERED,
     LETTER_ALREADY_DISPATCHED,
-    IDEMPOTENCY_KEY_MISSING,
-    IDEMPOTENCY_KEY_REUSED,
     IF_MATCH_MISSING,
     VERSION_CONFLICT,
     *(
