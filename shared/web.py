@@ -91,7 +91,12 @@ async def _on_problem(_request: Request, error: Exception) -> JSONResponse:
 async def _on_invalid_request(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = [
-        FieldError(_place(item["loc"], error.body, missing=item["type"] == "missing"), str(item["type"]), str(item["msg"]))
+        FieldError(
+            _place(item["loc"], error.body, missing=item["type"] == "missing"),
+            str(item["type"]),
+            # What a model of ours says of itself, without the library's words before it.
+            str(item["msg"]).removeprefix("Value error, "),
+        )
         for item in error.errors()
     ]
     return problem_response(ProblemError(problems.REQUEST_INVALID, f"{len(found)} field(s) are not valid", errors=found))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -103,7 +103,7 @@ def moved(
     reasons = [f"{day.isoformat()} {reason}" for (day, _), reason in sorted(named.items())]
     if not reasons:
         return None  # Settings may have changed since; a deadline moves for what is declared alone.
-    return Move(found[0], "; ".join(reasons)[:REASONS_MAX])
+    return Move(found[0].astimezone(UTC), "; ".join(reasons)[:REASONS_MAX])
 
 
 def _counting(hours: Sequence[HoursFrom], first: date, last: date) -> list[HoursFrom]:

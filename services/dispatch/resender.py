@@ -172,7 +172,7 @@ class Resender:
             getattr(outcome, "reason", None),
             getattr(outcome, "status", None),
             started_at,
-            (time.perf_counter() - begun) * 1000,
+            round((time.perf_counter() - begun) * 1000, 1),
             getattr(outcome, "answer", ""),
         )
         _sent.add(1, {"outcome": attempt.outcome})
@@ -185,7 +185,7 @@ class Resender:
             outcome=attempt.outcome,
             reason=attempt.reason,
             status=attempt.status,
-            milliseconds=round(attempt.milliseconds, 1),
+            milliseconds=attempt.milliseconds,
         )
         lease = self._pace.lease.total_seconds()
         await recorded(lambda: self._record(leased, outcome, attempt), within=lease, resend_id=str(leased.resend_id))

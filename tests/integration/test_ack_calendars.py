@@ -65,7 +65,9 @@ async def test_a_day_that_is_taken_away_moves_open_deadlines_later_and_says_why(
     told = (await ack.http.get(path, headers=ack.headers(sent.sender))).json()["events"]
     (moved,) = [event for event in told if event["type"] == "deadline_moved"]
     assert moved["data"]["reason"] == "2026-11-24 น้ำท่วม ประกาศจังหวัด"
-    (news,) = [DeadlinesMoved.model_validate(event) for event in await ack.told(DeadlinesMoved)]
+    (event,) = await ack.told(DeadlinesMoved)
+    assert event["deadline"] == "2026-11-26T02:00:00Z", "in UTC as all times of events"
+    news = DeadlinesMoved.model_validate(event)
     assert (news.circular_id, news.sender_agency_id, news.deadline) == (sent.circular_id, sent.sender, DAY_LATER)
     assert [(one.recipient_id, one.agency_id, one.before) for one in news.recipients] == [
         (first.recipient_id, first.agency_id, DEADLINE)

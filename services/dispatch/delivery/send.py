@@ -76,7 +76,7 @@ async def attempt(job: Job, session: Session, *, when_begun: Callable[[], None],
             # The edge of one delivery: a mistake of ours with this letter must not stop the others, nor be tried for ever.
             log.exception("sending failed", delivery_id=str(job.address.delivery_id))
             outcome = RetryLater("internal_error")
-        sent = Sent(job, outcome, started_at, datetime.now(UTC), (time.perf_counter() - begun) * 1000)
+        sent = Sent(job, outcome, started_at, datetime.now(UTC), round((time.perf_counter() - begun) * 1000, 1))
     _note(sent, job.standing)
     return sent
 
@@ -97,5 +97,5 @@ def _note(sent: Sent, standing: Standing) -> None:
         outcome=name,
         reason=getattr(sent.outcome, "reason", None),
         status=getattr(sent.outcome, "status", None),
-        milliseconds=round(sent.milliseconds, 1),
+        milliseconds=sent.milliseconds,
     )
