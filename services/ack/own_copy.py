@@ -47,7 +47,7 @@ async def stamp_copy(given: IO[bytes], *, timeout: float) -> IO[bytes]:
         file.seek(0)
         if status == 0:
             return file
-        told = file.read(LONGEST_REASON).decode() if status == stamping.REFUSED else "it takes more memory than it may"
+        told = file.read(LONGEST_REASON).decode() if status == stamping.REFUSED else "it takes more memory or room than it may"
         raise ProblemError(problems.COPY_NOT_STAMPABLE, told)
     except BaseException:
         file.close()

@@ -6,6 +6,7 @@ sentence of why not and ends with `REFUSED`.
 
 import io
 import math
+import re
 import resource
 import sys
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ LENGTH_BYTES: Final = 8
 BEGINNING: Final = 1024  # bytes within which a PDF says that it is one
 MEMORY: Final = 1024 * 1024 * 1024
 MORE: Final = 64 * 1024 * 1024  # bytes by which the stamped file may be longer
+
+
+_HEADER: Final = re.compile(r"%PDF-[12]\.[0-9]")
 
 
 class Refused(Exception):  # noqa: N818 - what is said of a file, not a mistake of ours
@@ -42,11 +46,17 @@ def stamped(pdf: bytes, stamp: bytes) -> bytes:
     if reader.is_encrypted:
         raise Refused("it is encrypted: take the protection off first")
     writer = PdfWriter(clone_from=reader)
+    if _HEADER.fullmatch(reader.pdf_header):
+        # Else the library would call it older than it is.
+        writer.pdf_header = reader.pdf_header
     if not writer.pages:
         raise Refused("it has no page")
     page, (seal,) = writer.pages[0], PdfReader(io.BytesIO(stamp)).pages
     size = float(seal.mediabox.width), float(seal.mediabox.height)
-    scale, turn, at = placed(_seen(page), page.rotation % 360, size, _unit(page))
+    rotation = page.rotation % 360
+    if rotation % 90:
+        raise Refused(f"its first page is turned by {rotation} degrees, which is no right angle")
+    scale, turn, at = placed(_seen(page), rotation, size, _unit(page))
     page.merge_transformed_page(seal, Transformation().scale(scale).rotate(turn).translate(*at), over=True)
     out = io.BytesIO()
     writer.write(out)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pypdfium2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,9 +15,10 @@ from pypdf.generic import FloatObject, NameObject, RectangleObject
 
 from services.ack.stamping import Box, placed
 from tests.support.ack import OpenAck, Sent, agency_of, circular, opened_ack
+from tests.support.hostile_pdfs import one_page
+from tests.support.stamps import inked
 from tests.support.tokens import TokenIssuer
 
-INK = (0x1F, 0x3A, 0x93)
 A4 = (0.0, 0.0, 595.0, 842.0)
 
 
@@ -67,24 +67,6 @@ def paper(
     return out.getvalue()
 
 
-def inked(pdf: bytes, page: int = 0) -> tuple[float, float, float, float] | None:
-    """Where the stamp's ink lies on the page as it is shown, as parts of its width and height: left, top, right, bottom."""
-    document = pypdfium2.PdfDocument(pdf)
-    bitmap = document[page].render(scale=1, rev_byteorder=True)
-    dots, width, height = bytes(bitmap.buffer), bitmap.width, bitmap.height
-    found = [
-        (x, y)
-        for y in range(height)
-        for x in range(width)
-        if all(abs(dots[y * bitmap.stride + x * bitmap.n_channels + c] - INK[c]) < 60 for c in range(3))
-    ]
-    document.close()
-    if not found:
-        return None
-    xs, ys = [x for x, _ in found], [y for _, y in found]
-    return min(xs) / width, min(ys) / height, (max(xs) + 1) / width, (max(ys) + 1) / height
-
-
 @pytest.mark.parametrize(
     "odd",
     [
@@ -117,6 +99,11 @@ async def test_the_stamp_lies_upper_right_on_the_first_page_alone(ack: OpenAck, 
     text = "".join(reader.pages[0].extract_text().split())
     for written in ("GECC", "๑๑๐๗๒", "๐๙.๓๐น."):
         assert written in text, text
+
+
+async def test_a_copy_stays_of_the_version_that_it_was(ack: OpenAck) -> None:
+    answer = await post(ack, await registered(ack), one_page())
+    assert answer.content.startswith(b"%PDF-1.7\n")
 
 
 @given(
@@ -152,6 +139,7 @@ async def test_what_cannot_be_stamped_is_refused_with_the_reason(ack: OpenAck, t
         (whole[: len(whole) // 2], "cannot be read as a PDF"),
         (paper((0.0, 0.0, 0.0, 0.0)), "no area"),
         (paper(pages=0), "no page"),
+        (one_page(b"/Rotate 45"), "turned by 45 degrees"),
     ):
         refused = await post(ack, sent, body)
         assert (refused.status_code, refused.json()["code"]) == (422, "copy_not_stampable"), body[:20]

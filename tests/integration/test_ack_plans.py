@@ -72,7 +72,6 @@ async def test_figures_and_pages_of_a_circular_do_not_read_those_of_others(ack: 
         looks: dict[str, tuple[LiteralString, tuple[object, ...]]] = {
             "matrix": (circulars.MATRIX, ([ours],)),
             "relaying": (circulars.RELAYING, ([ours],)),
-            "sent on": (circulars.SENT_ON, ([ours],)),
             "own deadlines": (circulars.OWN_DEADLINES, ([ours],)),
             "open of agencies": (calendars.OPEN_OF_AGENCIES, ([agency_id], UUID(int=0), UUID(int=0), 100)),
             "open": (calendars.OPEN, (UUID(int=0), UUID(int=0), 100)),

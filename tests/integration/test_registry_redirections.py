@@ -163,6 +163,34 @@ async def test_a_letter_that_was_recalled_or_never_sent_is_not_sent_on(
     assert (await _redirect(registry, sender, draft, body, "draft")).json()["code"] == "letter_not_dispatched"
 
 
+async def test_who_took_its_answer_back_is_recalled_like_any_other(
+    registry: RegistryUnderTest, offices: tuple[Office, Office, Office]
+) -> None:
+    sender, krabi, _ = offices
+    letter_id, (wrong, other) = await _sent(registry, sender, "krabi", "smk")
+
+    async def recall(key: str, *recipients: dict[str, Any]) -> httpx.Response:
+        order: dict[str, object] = {"reason": "ส่งผิด"}
+        if recipients:
+            order["recipient_ids"] = [one["recipient_id"] for one in recipients]
+        headers = {**sender.headers, "Idempotency-Key": key}
+        return await registry.http.post(f"/v1/letters/{letter_id}/recall", json=order, headers=headers)
+
+    await _tell(registry, _rejected(wrong, minutes=0), _rejected(other, minutes=0))
+    assert (await recall("1", wrong)).json()["code"] == "recall_too_late"
+    await _tell(registry, RecipientWithdrawn(**_about(wrong, 5), reason="กดผิด"), _rejected(wrong, minutes=9))
+    assert (await recall("2", wrong)).json()["code"] == "recall_too_late", "it has answered again"
+    await _tell(registry, RecipientWithdrawn(**_about(wrong, 12), reason="กดผิด"))
+    whole = await recall("3")
+    assert (whole.status_code, whole.json()["recipients"], whole.json()["received_before"]) == (202, 1, 1)
+    read = await registry.http.get(f"/v1/letters/{letter_id}", headers=krabi.headers)
+    assert (read.status_code, read.json()["code"]) == (410, "letter_taken_back")
+    await _tell(registry, RecipientWithdrawn(**_about(other, 15), reason="กดผิด"))
+    for key, recipients in (("4", ()), ("5", (other,)), ("6", (wrong, other))):
+        again = await recall(key, *recipients)
+        assert (again.status_code, again.json()["code"]) == (409, "letter_recalled"), again.text
+
+
 async def test_a_letter_that_was_taken_back_from_one_recipient_is_not_sent_on_from_there(
     registry: RegistryUnderTest, offices: tuple[Office, Office, Office]
 ) -> None:

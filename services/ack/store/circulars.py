@@ -36,17 +36,20 @@ SELECT circular_id, state, count(*) AS recipients, count(handed_over_at) AS hand
 FROM recipients WHERE circular_id = ANY($1::uuid[]) GROUP BY circular_id, state
 """
 
+# Each of the few from an index of its own. `crossed`: see `Recipient.crossed`. A duty that went with the letter counts where it went.
 RELAYING: Final = """
-SELECT circular_id, count(*) FILTER (WHERE relay_duty) AS relay_duties, count(relayed_circular_id) AS relayed,
-    sum(onward_recipients)::bigint AS onward_recipients
-FROM recipients WHERE circular_id = ANY($1::uuid[]) AND (relay_duty OR relayed_circular_id IS NOT NULL) GROUP BY circular_id
-"""
-
-# Those from which the letter was sent on: how many keep it all the same (`Recipient.crossed`), and the duties that went with it.
-SENT_ON: Final = """
-SELECT circular_id, count(*) FILTER (WHERE state NOT IN ('rejected', 'recalled')) AS crossed,
-    count(*) FILTER (WHERE relay_duty AND relayed_circular_id IS NULL) AS duties_gone
-FROM recipients WHERE circular_id = ANY($1::uuid[]) AND redirected_to IS NOT NULL GROUP BY circular_id
+SELECT asked.circular_id, passing.duties - gone.duties AS relay_duties, passing.relayed, passing.onward_recipients, gone.crossed
+FROM unnest($1::uuid[]) AS asked (circular_id)
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE relay_duty) AS duties, count(relayed_circular_id) AS relayed,
+        coalesce(sum(onward_recipients), 0)::bigint AS onward_recipients
+    FROM recipients r WHERE r.circular_id = asked.circular_id AND (relay_duty OR relayed_circular_id IS NOT NULL)
+) passing
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE relay_duty AND relayed_circular_id IS NULL) AS duties,
+        count(*) FILTER (WHERE state NOT IN ('rejected', 'recalled')) AS crossed
+    FROM recipients r WHERE r.circular_id = asked.circular_id AND redirected_to IS NOT NULL
+) gone
 """
 
 OWN_DEADLINES: Final = """
@@ -183,22 +186,17 @@ async def counts_of_many(connection: Connection, circular_ids: Sequence[UUID]) -
     for row in await connection.fetch(OWN_DEADLINES, list(circular_ids)):
         own[row["circular_id"]].append(row)
     relaying = {row["circular_id"]: row for row in await connection.fetch(RELAYING, list(circular_ids))}
-    sent_on = {row["circular_id"]: row for row in await connection.fetch(SENT_ON, list(circular_ids))}
-    return {
-        circular_id: _counts(states[circular_id], own[circular_id], relaying.get(circular_id), sent_on.get(circular_id))
-        for circular_id in circular_ids
-    }
+    return {circular_id: _counts(states[circular_id], own[circular_id], relaying[circular_id]) for circular_id in circular_ids}
 
 
-def _counts(rows: Sequence[Row], own: Sequence[Row], relaying: Row | None, sent_on: Row | None) -> Counts:
-    duties_gone = 0 if sent_on is None else sent_on["duties_gone"]
+def _counts(rows: Sequence[Row], own: Sequence[Row], relaying: Row) -> Counts:
     return Counts(
         by_state={State(row["state"]): row["recipients"] for row in rows},
         handed_over=sum(row["handed_over"] for row in rows),
         last_hand_over_at=max((row["last_hand_over_at"] for row in rows if row["last_hand_over_at"]), default=None),
-        relay_duties=0 if relaying is None else relaying["relay_duties"] - duties_gone,
-        relayed=0 if relaying is None else relaying["relayed"],
-        onward_recipients=0 if relaying is None else relaying["onward_recipients"],
-        crossed=0 if sent_on is None else sent_on["crossed"],
+        relay_duties=relaying["relay_duties"],
+        relayed=relaying["relayed"],
+        onward_recipients=relaying["onward_recipients"],
+        crossed=relaying["crossed"],
         own_deadlines=tuple((row["due_at"], row["recipients"]) for row in own),
     )

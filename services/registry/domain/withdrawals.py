@@ -119,7 +119,7 @@ def refusal_to_recall(letter: Ties, asked: Asked) -> Refusal | None:
     if asked.left > 0:
         return None
     if asked.recalled > 0:
-        return Refusal(Why.RECALLED, f"recalled from {asked.recalled} before; {asked.received} have received it")
+        return Refusal(Why.RECALLED, f"recalled from {asked.recalled} before; {asked.received} of the others have received it")
     return Refusal(Why.TOO_LATE, f"all {asked.received} of them have received it")
 
 

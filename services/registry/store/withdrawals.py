@@ -34,13 +34,18 @@ SELECT asked.recipient_id FROM unnest($2::uuid[]) AS asked (recipient_id)
 WHERE NOT EXISTS (SELECT FROM recipients r WHERE r.recipient_id = asked.recipient_id AND r.circular_id = $1)
 """
 
+# An answer that its recipient has taken back since is none.
+_RECEIPTS: Final = """LEFT JOIN receipts t ON t.recipient_id = r.recipient_id AND NOT EXISTS (
+    SELECT FROM withdrawn_receipts w WHERE w.recipient_id = t.recipient_id AND w.withdrawn_at >= t.recorded_at
+)"""
+
 # Whoever acknowledges meanwhile is sorted out by the acknowledgment service; this is what is known here.
-ASKED: Final = """
+ASKED: Final = f"""
 SELECT count(*) AS recipients, count(g.recipient_id) AS recalled,
     count(t.recipient_id) FILTER (WHERE g.recipient_id IS NULL) AS received
 FROM recipients r
 LEFT JOIN recalled_recipients g ON g.recipient_id = r.recipient_id
-LEFT JOIN receipts t ON t.recipient_id = r.recipient_id
+{_RECEIPTS}
 WHERE r.circular_id = $1 AND ($2::uuid[] IS NULL OR r.recipient_id = ANY($2))
 """
 
@@ -56,19 +61,19 @@ WHERE r.circular_id = $1 AND ($2::uuid[] IS NULL OR r.recipient_id = ANY($2))
 ORDER BY r.position
 """
 
+# Those too that keep what they have received: the recall counts once they take their answer back.
 ADD_RECALLED: Final = """
 INSERT INTO recalled_recipients (recipient_id, recall_id)
 SELECT r.recipient_id, $3 FROM recipients r
 WHERE r.circular_id = $1 AND ($2::uuid[] IS NULL OR r.recipient_id = ANY($2))
-    AND NOT EXISTS (SELECT FROM receipts t WHERE t.recipient_id = r.recipient_id)
 ON CONFLICT (recipient_id) DO NOTHING
 """
 
-IS_TAKEN_BACK: Final = """
+IS_TAKEN_BACK: Final = f"""
 SELECT count(*) > 0 AND bool_and(g.recipient_id IS NOT NULL AND t.recipient_id IS NULL)
 FROM circulars c JOIN recipients r ON r.circular_id = c.circular_id
 LEFT JOIN recalled_recipients g ON g.recipient_id = r.recipient_id
-LEFT JOIN receipts t ON t.recipient_id = r.recipient_id
+{_RECEIPTS}
 WHERE c.letter_id = $1 AND ($2::uuid IS NULL OR r.agency_id = $2)
 """
 
@@ -81,8 +86,10 @@ SELECT r.recipient_id, r.agency_id, EXISTS (
 FROM recipients r WHERE r.circular_id = $1 ORDER BY r.position
 """
 
+# The newest counts: a recipient may take its answer back, and answer again.
 ADD_RECEIPT: Final = """
-INSERT INTO receipts (recipient_id, recorded_at) VALUES ($1, $2) ON CONFLICT (recipient_id) DO NOTHING
+INSERT INTO receipts AS known (recipient_id, recorded_at) VALUES ($1, $2)
+ON CONFLICT (recipient_id) DO UPDATE SET recorded_at = excluded.recorded_at WHERE known.recorded_at < excluded.recorded_at
 """
 
 ADD_ERRATUM: Final = """
