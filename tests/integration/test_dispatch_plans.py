@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from services.dispatch.causes import symptoms_of
+from services.dispatch.resends import MOST_RESENT
 from services.dispatch.store import circuits, dead_letters, health, limits, repair, resends
 from services.dispatch.store.dead_letters import WantedDead
 from services.dispatch.store.repair import Wanted
@@ -61,6 +62,12 @@ ADD_RESEND_DELIVERIES: Final = """
 INSERT INTO resend_deliveries (resend_id, delivery_id, agency_id, position, state, next_attempt_at)
 SELECT r.resend_id, d.delivery_id, d.agency_id, row_number() OVER (PARTITION BY r.resend_id), 'waiting', now()
 FROM resends r JOIN deliveries d ON d.agency_id = r.agency_id
+"""
+
+# As full as an order can be, and sent but for the few that it had before.
+FILL_RESEND: Final = """
+INSERT INTO resend_deliveries (resend_id, delivery_id, agency_id, position, state, settled_at)
+SELECT $1, delivery_id, agency_id, 100 + row_number() OVER (), 'sent', now() FROM deliveries WHERE agency_id <> $2 LIMIT $3
 """
 
 ADD_RESEND_ATTEMPTS: Final = """
@@ -149,6 +156,7 @@ async def test_resends_do_not_read_what_others_have(dispatch: Bench) -> None:
         ours: UUID = await connection.fetchval("SELECT resend_id FROM resends WHERE agency_id = $1", agency)
         letter: UUID = await connection.fetchval("SELECT delivery_id FROM resend_deliveries WHERE resend_id = $1 LIMIT 1", ours)
         await connection.execute("UPDATE resend_deliveries SET lease_token = $2 WHERE delivery_id = $1", letter, uuid4())
+        await connection.execute(FILL_RESEND, ours, agency, MOST_RESENT - 3)
         large = await large_enough(connection, "deliveries", "attempts", "resend_deliveries", "resend_attempts")
         late = NOW + timedelta(days=1)
         looks: Looks = {
