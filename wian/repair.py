@@ -28,13 +28,17 @@ QueueName = Annotated[str | None, Parameter(help="Only messages that died in thi
 State = Annotated[Literal["kept", "redriven", "discarded"], Parameter(help="Which of them.")]
 Most = Annotated[int, Parameter(help="Most that are shown.")]
 InOneCall = Annotated[int, Parameter(help="Most in this call, up to 1000.")]
+InFlight = Annotated[int | None, Parameter(help="Most letters under way at a time, 1 to 1000; left out: as for all agencies.")]
+PerSecond = Annotated[float | None, Parameter(help="Most requests a second; left out: as for all agencies.")]
 Why = Annotated[str, Parameter(help="The reason, which is written down.")]
 
 app = App(name="repair", help="What did not arrive, why, and setting it going again (docs/repair.md).")
 deliveries = App(name="deliveries", help="Undeliverable letters: an agency's own, or all agencies' for an operator.")
 dead_letters = App(name="dead-letters", help="Messages between the services that could not be applied; for an operator.")
+limits = App(name="limits", help="How fast letters go to an agency's endpoint; for an operator.")
 app.command(deliveries)
 app.command(dead_letters)
+app.command(limits)
 
 
 class RepairError(Exception):
@@ -272,6 +276,51 @@ def discard_dead_letters(
         print(f"{done['discarded']} discarded, {done['remaining']} remaining")
 
     return _run(work)
+
+
+@limits.command(name="list")
+def list_limits(*, most: Most = PAGE) -> int:
+    """Agencies with other limits than all."""
+
+    def work(exchange: Exchange) -> None:
+        items = exchange.all_items("/v1/repair/limits", {}, most)
+        for item in items:
+            _show_limits(item)
+        print(f"{len(items)} with limits of their own")
+
+    return _run(work)
+
+
+@limits.command(name="show")
+def show_limits(agency_id: str, *, most: Most = PAGE) -> int:
+    """The limits of an agency, and who changed them, when and why."""
+
+    def work(exchange: Exchange) -> None:
+        _show_limits(exchange.call("GET", f"/v1/repair/limits/{agency_id}"))
+        for change in exchange.all_items(f"/v1/repair/limits/{agency_id}/changes", {}, most):
+            before, after = (
+                f"{change[f'in_flight{when}'] or 'as for all'} in flight, {change[f'per_second{when}'] or 'as for all'} a second"
+                for when in ("_before", "")
+            )
+            print(f"{change['changed_at']}  {change['changed_by']}: {before} -> {after}\n    {change['why']}")
+
+    return _run(work)
+
+
+@limits.command(name="set")
+def set_limits(agency_id: str, *, in_flight: InFlight = None, per_second: PerSecond = None, why: Why) -> int:
+    """Set both limits of an agency; one that is left out is as for all agencies."""
+
+    def work(exchange: Exchange) -> None:
+        body = {"in_flight": in_flight, "per_second": per_second, "why": why}
+        _show_limits(exchange.call("PUT", f"/v1/repair/limits/{agency_id}", body=body))
+
+    return _run(work)
+
+
+def _show_limits(item: Json) -> None:
+    rate = "no limit" if item["holding_per_second"] is None else f"{item['holding_per_second']:g}"
+    print(f"{item['agency_id']}  {item['code']}: {item['holding_in_flight']} in flight, {rate} a second")
 
 
 def _refuse_both(identifier: str | None, conditions: Mapping[str, str]) -> None:

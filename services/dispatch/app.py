@@ -21,6 +21,7 @@ from services.dispatch.api import (
     inbox,
     inbox_leases,
     mail_settings,
+    operator_limits,
     paper,
     redispatch,
     repair,
@@ -96,6 +97,7 @@ def create_app(resources: Resources, verifier: TokenVerifier) -> FastAPI:
         events.router,
         repair.router,
         dead_letters.router,
+        operator_limits.router,
     ):
         app.include_router(router)
     return app

@@ -83,7 +83,12 @@ class Resender:
         self._in_hand = InHand("resends", self._release)
 
     async def run(self, stop: asyncio.Event) -> None:
-        await self._in_hand.run(self._begin, stop, poll_interval=self._pace.poll_interval)
+        await self._in_hand.run(self._begin_and_pause, stop, poll_interval=self._pace.poll_interval)
+
+    async def _begin_and_pause(self) -> int:
+        """As if there were no more: between two turns of this one, whoever claims letters has theirs."""
+        await self._begin()
+        return 0
 
     async def run_once(self) -> int:
         """One turn, to the end of what it began; returns how many letters that were."""

@@ -12,6 +12,7 @@ from shared.contracts.topology import ACK_EVENTS
 from tests.support.eventually import eventually
 from tests.support.office import enrol, registered_letter
 from tests.support.system import RunningSystem, running_system
+from wian.demo.api import Api
 
 
 @pytest.fixture
@@ -107,3 +108,24 @@ async def test_an_operator_sees_a_dead_letter_tries_it_again_and_discards_it(
     assert (status, "name at least one condition" in told) == (1, True)
     assert await wian(system, system.operator, *many) == (0, "2 discarded, 0 remaining\n")
     assert await wian(system, system.operator, *many) == (0, "0 discarded, 0 remaining\n")
+
+
+async def test_an_operator_sets_the_limits_of_an_agency_and_sees_who_did(system: RunningSystem) -> None:
+    async with httpx.AsyncClient(base_url=system.url, timeout=10) as http:
+        await enrol(http, system)
+        operator = Api(http, *system.operator, patience=10)
+        agency_id = (await operator.get("/v1/agencies?code=receiver"))["items"][0]["agency_id"]
+
+    async def known() -> int:
+        return (await wian(system, system.operator, "limits", "show", agency_id))[0]
+
+    await eventually(known, lambda status: status == 0, within=20)
+    given = ("limits", "set", agency_id, "--in-flight", "4", "--per-second", "2.5")
+    line = f"{agency_id}  receiver: 4 in flight, 2.5 a second\n"
+    assert await wian(system, system.operator, *given, "--why", "ระบบช้า") == (0, line)
+    assert await wian(system, system.operator, "limits", "list") == (0, f"{line}1 with limits of their own\n")
+    status, shown = await wian(system, system.operator, "limits", "show", agency_id)
+    assert (status, shown.startswith(line)) == (0, True)
+    assert f"{system.operator[0]}: as for all in flight, as for all a second -> 4 in flight, 2.5 a second\n    ระบบช้า\n" in shown
+    status, refused = await wian(system, system.operator, "limits", "set", agency_id, "--in-flight", "0", "--why", "x")
+    assert (status, "/in_flight" in refused) == (1, True)

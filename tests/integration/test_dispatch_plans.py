@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from services.dispatch.causes import symptoms_of
-from services.dispatch.store import circuits, dead_letters, health, repair, resends
+from services.dispatch.resends import MOST_RESENT
+from services.dispatch.store import circuits, dead_letters, health, limits, repair, resends
 from services.dispatch.store.dead_letters import WantedDead
 from services.dispatch.store.repair import Wanted
 from shared.postgres import Connection
@@ -63,9 +64,29 @@ SELECT r.resend_id, d.delivery_id, d.agency_id, row_number() OVER (PARTITION BY 
 FROM resends r JOIN deliveries d ON d.agency_id = r.agency_id
 """
 
+# As full as an order can be, and sent but for the few that it had before.
+FILL_RESEND: Final = """
+INSERT INTO resend_deliveries (resend_id, delivery_id, agency_id, position, state, settled_at)
+SELECT $1, delivery_id, agency_id, 100 + row_number() OVER (), 'sent', now() FROM deliveries WHERE agency_id <> $2 LIMIT $3
+"""
+
 ADD_RESEND_ATTEMPTS: Final = """
 INSERT INTO resend_attempts (resend_id, delivery_id, number, agency_id, outcome, started_at, milliseconds, answer)
 SELECT resend_id, delivery_id, 1, agency_id, 'delivered', $1::timestamptz + position * interval '1 minute', 5, '' FROM resend_deliveries
+"""
+
+ADD_AGENCIES: Final = """
+WITH added AS (
+    INSERT INTO agencies (agency_id, version, code, name_th, name_en, kind)
+    SELECT gen_random_uuid(), 1, n::text, repeat('ที่ว่าการอำเภอ', 4), 'District Office', 'district' FROM generate_series(1, 30000) AS n
+    RETURNING agency_id
+)
+INSERT INTO circuits (agency_id) SELECT agency_id FROM added
+"""
+
+ADD_LIMIT_CHANGES: Final = """
+INSERT INTO limit_changes (limit_change_id, agency_id, max_in_flight, changed_by, why)
+SELECT gen_random_uuid(), agency_id, 1, 'op', repeat('ช้า', 10) FROM circuits
 """
 
 # Whatever has not ended has failed of something of ours.
@@ -79,7 +100,7 @@ INSERT INTO attempts (delivery_id, number, channel, outcome, reason, started_at,
 SELECT delivery_id, 1, 'webhook', 'retry_later', 'internal_error', $1, 5, '', agency_id FROM failed
 """
 
-# One in two thousand is kept.
+# One in two thousand is kept, and as many are discarded.
 ADD_DEAD_LETTERS: Final = """
 INSERT INTO dead_letters (dead_letter_id, message_id, type, queue, exchange, routing_key, reason, headers, body, body_sha256,
     first_died_at, state, settled_at, settled_by, settled_why)
@@ -87,7 +108,7 @@ SELECT gen_random_uuid(), n::text, 'test.event.v1', 'ack.events', 'events', 'tes
     $1::timestamptz + n * interval '1 second', one.state, CASE WHEN one.state <> 'kept' THEN $1::timestamptz END,
     CASE WHEN one.state <> 'kept' THEN 'op' END, CASE WHEN one.state <> 'kept' THEN 'enough' END
 FROM generate_series(1, 20000) AS n
-CROSS JOIN LATERAL (SELECT CASE WHEN n % 2000 = 0 THEN 'kept' WHEN n % 2 = 0 THEN 'redriven' ELSE 'discarded' END AS state) one
+CROSS JOIN LATERAL (SELECT CASE WHEN n % 2000 = 0 THEN 'kept' WHEN n % 1999 = 0 THEN 'discarded' ELSE 'redriven' END AS state) one
 """
 
 
@@ -135,6 +156,7 @@ async def test_resends_do_not_read_what_others_have(dispatch: Bench) -> None:
         ours: UUID = await connection.fetchval("SELECT resend_id FROM resends WHERE agency_id = $1", agency)
         letter: UUID = await connection.fetchval("SELECT delivery_id FROM resend_deliveries WHERE resend_id = $1 LIMIT 1", ours)
         await connection.execute("UPDATE resend_deliveries SET lease_token = $2 WHERE delivery_id = $1", letter, uuid4())
+        await connection.execute(FILL_RESEND, ours, agency, MOST_RESENT - 3)
         large = await large_enough(connection, "deliveries", "attempts", "resend_deliveries", "resend_attempts")
         late = NOW + timedelta(days=1)
         looks: Looks = {
@@ -207,3 +229,18 @@ async def test_dead_letters_that_were_settled_are_not_read_for_those_that_are_ke
         assert not discarding.scanned, discarding
         assert discarding.read < MOST_READ, discarding
         assert await dead_letters.count(connection, by_queue) == 5
+
+
+async def test_agencies_with_limits_are_found_among_all(dispatch: Bench) -> None:
+    agency = await dispatch.agency()
+    async with dispatch.database.connection() as connection:
+        await connection.execute(ADD_AGENCIES)
+        await limits.set_operators(connection, agency, 4, None, "op", "slow")
+        await connection.execute(ADD_LIMIT_CHANGES)
+        large = await large_enough(connection, "agencies", "limit_changes")
+        looks: Looks = {
+            "limited": (limits.LIMITED, (None, 50)),
+            "one": (limits.OF_AGENCY, (agency,)),
+            "changes": (limits.CHANGES, (agency, None, 50)),
+        }
+        await reads_little(connection, looks, large | {"circuits"})

@@ -479,6 +479,35 @@ async def test_a_lease_that_was_lost_cannot_record(dispatch: Bench, endpoint: Re
     assert [tuple(row) for row in logged] == [(1, "refused")]
 
 
+async def test_a_worker_that_must_end_gives_back_what_it_has_in_hand(dispatch: Bench, endpoint: Receiver) -> None:
+    agency, _ = await handed_over(dispatch, endpoint, 2)
+    endpoint.script("/hook", *[Answer(gate=asyncio.Event())] * 2)
+    made = await ordered(dispatch, agency, **RANGE)
+    running = asyncio.create_task(dispatch.engine.resender.run(asyncio.Event()))
+    await eventually(endpoint.count, lambda count: count == 4)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await drain(dispatch)
+    done = await shown(dispatch, agency, made["resend_id"])
+    assert (done["state"], done["sent"], len(endpoint.received)) == ("done", 2, 6), "at once, not when the leases would end"
+
+
+async def test_a_worker_asked_to_stop_ends_what_it_has_begun(dispatch: Bench, endpoint: Receiver) -> None:
+    agency, _ = await handed_over(dispatch, endpoint, 3)
+    await execute(dispatch, "INSERT INTO circuits (agency_id, max_in_flight) VALUES ($1, 1)", agency)
+    gate, stop = asyncio.Event(), asyncio.Event()
+    endpoint.script("/hook", Answer(gate=gate))
+    made = await ordered(dispatch, agency, **RANGE)
+    running = asyncio.create_task(dispatch.engine.resender.run(stop))
+    await eventually(endpoint.count, lambda count: count == 4)
+    stop.set()
+    gate.set()
+    await asyncio.wait_for(running, 10)
+    left = await shown(dispatch, agency, made["resend_id"])
+    assert (left["sent"], left["waiting"], len(endpoint.received)) == (1, 2, 4)
+
+
 async def test_a_letter_that_ends_its_workers_is_given_up(dispatch: Bench, endpoint: Receiver) -> None:
     agency, _ = await handed_over(dispatch, endpoint, 1)
     made = await ordered(dispatch, agency, **RANGE)

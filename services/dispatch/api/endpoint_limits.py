@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.dispatch.api.dependencies import Dispatch, EndpointOwner
-from services.dispatch.flow import lowest
+from services.dispatch.flow import Limits
 from services.dispatch.resources import Resources
 from services.dispatch.store import limits
 from services.dispatch.store.limits import StoredLimits
@@ -56,14 +56,17 @@ async def put_limits(body: LimitsSet, caller: EndpointOwner, dispatch: Dispatch)
     return await get_limits(caller, dispatch)
 
 
+def exchange_limits(dispatch: Resources) -> Limits:
+    """Those of an agency that has none of its own."""
+    return Limits(dispatch.settings.dispatch_agency_in_flight, dispatch.settings.dispatch_agency_per_second)
+
+
 def _show(stored: StoredLimits, dispatch: Resources) -> LimitsOut:
-    settings = dispatch.settings
-    in_flight = settings.dispatch_agency_in_flight if stored.max_in_flight is None else stored.max_in_flight
-    rate = settings.dispatch_agency_per_second if stored.max_per_second is None else stored.max_per_second
+    holding = stored.holding(exchange_limits(dispatch))
     return LimitsOut(
         in_flight=stored.most_in_flight,
         per_second=stored.most_per_second,
         allowed_per_second=stored.allowed_per_second,
-        holding_in_flight=in_flight if stored.most_in_flight is None else min(in_flight, stored.most_in_flight),
-        holding_per_second=lowest(rate, stored.most_per_second, stored.allowed_per_second),
+        holding_in_flight=holding.in_flight,
+        holding_per_second=holding.per_second,
     )

@@ -6,7 +6,8 @@ from typing import Final
 from uuid import UUID
 
 from services.dispatch.breaker import Circuit, CircuitState
-from services.dispatch.flow import Flow, Limits, lowest
+from services.dispatch.flow import Flow, Limits
+from services.dispatch.store.limits import StoredLimits
 from shared.postgres import Connection, Row
 
 # Rows are locked in the order of the agency everywhere, so that recorders and schedulers do not wait in a ring.
@@ -117,13 +118,10 @@ async def save(connection: Connection, circuits: Mapping[UUID, Circuit]) -> None
 
 
 def _limits(row: Row, limits: Limits) -> Limits:
-    """The operator's, for this agency or for all, and the agency's own: the lowest holds."""
-    in_flight = limits.in_flight if row["max_in_flight"] is None else row["max_in_flight"]
-    rate = limits.per_second if row["max_per_second"] is None else row["max_per_second"]
-    return Limits(
-        in_flight if row["most_in_flight"] is None else min(in_flight, row["most_in_flight"]),
-        lowest(rate, row["most_per_second"], row["allowed_per_second"]),
+    stored = StoredLimits(
+        row["most_in_flight"], row["most_per_second"], row["allowed_per_second"], row["max_in_flight"], row["max_per_second"]
     )
+    return stored.holding(limits)
 
 
 async def flows(connection: Connection, agency_ids: Sequence[UUID], limits: Limits) -> dict[UUID, Flow]:
