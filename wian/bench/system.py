@@ -58,6 +58,15 @@ ADD_ENDPOINT: Final = "INSERT INTO dispatch.endpoints (agency_id, url, secret_en
 COUNT_HANDED_OVER: Final = "SELECT count(*) FROM dispatch.attempts WHERE outcome = 'delivered'"
 
 
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """Requests a second of the bare client; CPU seconds of one request, and of one delivery's body and signature."""
+
+    requests_per_s: float
+    send_seconds: float
+    sign_seconds: float
+
+
 @dataclass
 class System:
     """Servers, a database and a receiver; workers are started by the benchmarks."""
@@ -130,8 +139,8 @@ class System:
                 await asyncio.sleep(POLL)
         return time.monotonic()
 
-    async def bare_posts(self) -> tuple[float, float]:
-        """Requests a second of the bare HTTP client in a process of its own, and CPU seconds of each."""
+    async def bare_posts(self) -> Bare:
+        """What the bare HTTP client does in a process of its own."""
         log = self.run.logs / f"bare-{secrets.token_hex(4)}.log"
         process = OwnedProcess(
             [sys.executable, "-m", "wian.bench.bare", *map(str, self.receiver_ports)],
@@ -147,8 +156,7 @@ class System:
                     await asyncio.sleep(POLL)
         finally:
             await process.kill()
-        measured: dict[str, float] = json.loads(log.read_text())
-        return measured["requests_per_s"], measured["cpu_seconds"]
+        return Bare(**json.loads(log.read_text()))
 
     def database_seconds(self) -> float:
         """CPU seconds of the database so far; 0 when it is not ours."""
