@@ -12,18 +12,19 @@ retries that never begin (Convoy #1811)                     test_dispatch_faults
 stuck in "processing" (Convoy #1977)                        test_dispatch_webhooks.py::test_a_lease_that_ran_out_is_claimed_anew_and_the_old_holder_records_nothing
                                                             test_dispatch_webhooks.py::test_nothing_is_forgotten_and_the_backlog_has_an_age
                                                             test_demo.py::test_nothing_is_lost_when_the_dispatch_worker_is_killed
-batch retry that crosses tenants (Convoy #2116)             the tests of redrive
+batch retry that crosses tenants (Convoy #2116)             test_dispatch_repair.py::test_many_are_set_going_within_a_bound_and_never_another_agencys
 a new connection per delivery (Outpost #1017)               test_dispatch_faults.py::test_one_connection_carries_the_letters_of_many_batches
                                                             test_dispatch_transport.py::test_one_connection_carries_many_letters
 a dropped broker connection that wedges the process (#999)  test_dispatch_faults.py::test_workers_outlive_an_outage_of_the_broker_and_go_on
 a worker that dies 3 s into a broker outage (#900)          test_dispatch_faults.py::test_workers_outlive_an_outage_of_the_broker_and_go_on
                                                             test_demo.py::test_figures_are_the_same_when_rabbitmq_and_then_postgresql_are_away
 an invisible dead-letter queue (#957)                       test_shared_messaging.py::test_message_whose_handler_always_fails_ends_in_the_dead_letters
-                                                            and the tests of the dead letters' listing
+                                                            test_dispatch_dead_letters.py::test_a_message_that_cannot_be_applied_is_listed_and_published_again_as_it_was
 one duplicate that fails its whole batch (#946)             test_dispatch_faults.py::test_one_recipient_that_is_known_already_spoils_no_other
                                                             test_dispatch_faults.py::test_one_delivery_that_has_ended_meanwhile_spoils_no_other
 a transaction open during the HTTP call (Hook0)             test_dispatch_faults.py::test_no_transaction_is_open_while_an_endpoint_thinks
-one dead endpoint that stops everybody (keygen-api #771)    test_dispatch_faults.py::test_an_endpoint_that_hangs_stops_nobody_else
+one dead endpoint that stops everybody (keygen-api #771,    test_dispatch_faults.py::test_an_endpoint_that_hangs_stops_nobody_else
+govau/notify #354)
 ==========================================================  ===========================================================
 """
 
