@@ -34,6 +34,7 @@ CODE_MAX: Final = 64
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 
 _DIGIT: Final = re.compile("[0-9]")
+_MARKUP: Final = re.compile("[<>]")
 # Line and paragraph separators, all controls (Cc), and the marks of direction that are no overrides.
 _NOT_ON_A_LINE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f]")
 _CLOCK: Final = re.compile(r"([0-9]{1,2})[:.]([0-9]{2})(?::[0-9]{2})?(?:\s*น\.)?")
@@ -266,6 +267,8 @@ def _number(text: str, errors: list[FieldError]) -> str:
         _note(errors, "receive_number", problems.RECEIVE_NUMBER_INVALID, f"1 to {NUMBER_MAX} characters, got {len(number)}")
     elif hides_something(number):
         _note(errors, "receive_number", problems.RECEIVE_NUMBER_INVALID, "no line breaks, control or direction characters")
+    elif _MARKUP.search(number):
+        _note(errors, "receive_number", problems.RECEIVE_NUMBER_INVALID, "a receive number holds no < or >")
     elif not _DIGIT.search(normalise(number)):
         _note(errors, "receive_number", problems.RECEIVE_NUMBER_INVALID, "a receive number holds a digit")
     return number

@@ -81,8 +81,8 @@ RECEIVE_NUMBER_INVALID: Final = Problem(
     422,
     "That is not a receive number",
     "เลขรับไม่ถูกต้อง",
-    "Write the number of your register of incoming letters: 1 to 50 characters on one line, with a digit.",
-    "กรอกเลขรับตามทะเบียนหนังสือรับ ไม่เกิน ๕๐ ตัวอักษร และต้องมีตัวเลข",
+    "Write the number of your register of incoming letters: 1 to 50 characters on one line, with a digit, without < and >.",
+    "กรอกเลขรับตามทะเบียนหนังสือรับ ไม่เกิน ๕๐ ตัวอักษร ต้องมีตัวเลข และไม่มีเครื่องหมาย < >",
 )
 RECEIVE_DATE_INVALID: Final = Problem(
     "receive_date_invalid",

@@ -72,7 +72,22 @@ def test_a_refusal_again_for_the_same_reason_is_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "number", ["", "   ", "1" * 51, "เลขรับ", "12\n3", "12\t3", "12\x003", "1\u202e23", "1\u200e23", "1\u20283", "\ud80012"]
+    "number",
+    [
+        "",
+        "   ",
+        "1" * 51,
+        "เลขรับ",
+        "12\n3",
+        "12\t3",
+        "12\x003",
+        "1\u202e23",
+        "1\u200e23",
+        "1\u20283",
+        "\ud80012",
+        "<b>12</b>",
+        "12>",
+    ],
 )
 def test_what_is_no_receive_number_is_refused(number: str) -> None:
     assert codes(decide(replace(DRAFT, receive_number=number))) == [("/receive_number", "receive_number_invalid")]
