@@ -19,6 +19,7 @@ import pypdfium2
 from services.ack import sheet
 from services.ack.sheet import ROWS_PER_PAGE, Annex
 from services.ack.store.recipients import Recipient
+from shared.pdfium import opened, pdfium
 
 PAGES_OF_A_PART: Final = 60
 ROWS_OF_A_PART: Final = PAGES_OF_A_PART * ROWS_PER_PAGE
@@ -28,7 +29,7 @@ PARTS_OF_A_PROCESS: Final = 3
 async def print_parts(annex: Annex, batches: AsyncIterator[Sequence[Recipient]], processes: int) -> IO[bytes]:
     """The annex as an open temporary file at its beginning; `annex` has no recipients, they come in `batches`."""
     loop = asyncio.get_running_loop()
-    whole = pypdfium2.PdfDocument.new()
+    whole = await asyncio.to_thread(_new)
     under_way: deque[asyncio.Future[bytes]] = deque()
     # Spawned: a fork would take the event loop and the database's connections along.
     typeset = partial(sheet.typeset, tagged=False)  # tags do not outlive the joining
@@ -46,7 +47,7 @@ async def print_parts(annex: Annex, batches: AsyncIterator[Sequence[Recipient]],
         return await asyncio.to_thread(_saved, whole)
     finally:
         await asyncio.to_thread(pool.shutdown, cancel_futures=True)
-        whole.close()
+        await asyncio.to_thread(_close, whole)
 
 
 async def _parts(batches: AsyncIterator[Sequence[Recipient]]) -> AsyncIterator[list[Recipient]]:
@@ -64,18 +65,27 @@ def _data(annex: Annex) -> str:
     return json.dumps(sheet.sheet_data(annex), ensure_ascii=False)
 
 
+def _new() -> pypdfium2.PdfDocument:
+    with pdfium():
+        return pypdfium2.PdfDocument.new()
+
+
 def _append(whole: pypdfium2.PdfDocument, part: bytes) -> None:
-    document = pypdfium2.PdfDocument(part)
-    try:
+    with opened(part) as document:
         whole.import_pages(document)  # pyright: ignore[reportUnknownMemberType]
-    finally:
-        document.close()
+
+
+def _close(whole: pypdfium2.PdfDocument) -> None:
+    # Whoever was given up while a part was being added: that ends first.
+    with pdfium():
+        whole.close()
 
 
 def _saved(whole: pypdfium2.PdfDocument) -> IO[bytes]:
     file: IO[bytes] = TemporaryFile()  # noqa: SIM115 - closed when it has been sent
     try:
-        whole.save(file)  # pyright: ignore[reportUnknownMemberType]
+        with pdfium():
+            whole.save(file)  # pyright: ignore[reportUnknownMemberType]
         file.seek(0)
     except BaseException:
         file.close()

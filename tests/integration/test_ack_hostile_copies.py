@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Final
 
-import pypdfium2
 import pytest
 
 from services.ack import own_copy, stamping
+from shared.pdfium import opened
 from tests.support.ack import OpenAck, Sent, agency_of, circular, opened_ack
 from tests.support.eventually import eventually
 from tests.support.hostile_pdfs import Expected, Hostile, corpus
@@ -78,7 +78,8 @@ def fault_of_copy(hostile: Hostile, copy: bytes) -> str | None:
     """What is wrong with a stamped copy."""
     if len(copy) > len(hostile.data) + stamping.MORE:
         return f"{len(copy)} bytes"
-    pages, were = len(pypdfium2.PdfDocument(copy)), len(pypdfium2.PdfDocument(hostile.data))
+    with opened(copy) as after, opened(hostile.data) as before:
+        pages, were = len(after), len(before)
     if pages != were:
         return f"{pages} pages, and there were {were}"
     place = inked(copy) if hostile.expected is Expected.STAMPED else (1.0, 0.0, 1.0, 0.0)

@@ -72,8 +72,9 @@ async def test_a_hostile_number_and_a_long_name_stay_on_the_stamp(ack: OpenAck) 
     sent = circular(1)
     (recipient,) = sent.recipients
     await ack.apply(*sent.chunks(), agency_of(recipient, name="สำนักงานคณะกรรมการส่งเสริมสวัสดิการ" * 6))
-    number = '1"]#emph[x]<script>$x$ \\#read("/etc/passwd")'
-    assert (await ack.acknowledge(recipient, {**REGISTERED, "receive_number": number})).status_code == 200
+    number = '1"]#emph[x]$x$ \\#read("/etc/passwd")'
+    answer = {**REGISTERED, "receive_number": number, "registrar_name": "<script>alert(1)</script>"}
+    assert (await ack.acknowledge(recipient, answer)).status_code == 200
     drawn = await take(ack, recipient)
     assert "".join(number.split()).replace("1", "๑") in text_of(drawn)
     assert b"<script" not in (await take(ack, recipient, "svg")).content

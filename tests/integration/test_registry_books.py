@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import pypdfium2
 import pytest
 from python_calamine import CalamineWorkbook
 
@@ -23,6 +22,7 @@ from shared.contracts.envelope import Envelope, Event
 from shared.contracts.events import RecipientRegistered, RecipientWithdrawn
 from shared.contracts.topology import Exchange
 from shared.migrations import migrate
+from shared.pdfium import opened
 from shared.postgres import connect, open_database
 from shared.runtime import run_workers
 from tests.support.eventually import eventually
@@ -315,8 +315,8 @@ async def test_exports_hold_the_forms_columns_and_no_formula(registry: RegistryU
     assert ",'=HYPERLINK(1)," in table
     (sheet,) = [CalamineWorkbook.from_filelike(io.BytesIO(await export("sent", "xlsx"))).get_sheet_by_index(0).to_python()]
     assert [row[5] for row in sheet] == ["เรื่อง", "'=HYPERLINK(1)", "#panic() เรื่อง \\ [x]"]
-    document = pypdfium2.PdfDocument(await export("sent", "pdf", year="2560"))
-    text = document[0].get_textpage().get_text_bounded()
+    with opened(await export("sent", "pdf", year="2560")) as document:
+        text = document[0].get_textpage().get_text_bounded()
     assert "#panic()" in text
     assert "๒๕๖๐" in text
     assert "๓๐ ต.ค. ๖๐" in (await export("received", "csv")).decode()

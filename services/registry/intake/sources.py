@@ -2,7 +2,6 @@
 
 import io
 import re
-import threading
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from docx.text.paragraph import Paragraph
 from services.registry.archives import ArchiveBrokenError, ArchiveEncryptedError, ArchiveTooLargeError, inspect_container
 from services.registry.domain.file_types import DOCX, PDF, TEXT
 from services.registry.problems import preflight as problems
+from shared.pdfium import opened
 from shared.problems import ProblemError
 
 TYPES: Final = (TEXT, PDF, DOCX)
@@ -26,8 +26,6 @@ MOST_UNPACKED_BYTES: Final = 64 * 1024 * 1024
 
 _DOUBLED: Final = re.compile("([ก-ฮ][\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]{2,})\\1")
 _ENCRYPTED: Final = 4  # FPDF_ERR_PASSWORD
-# PDFium keeps global state: one document at a time in a process.
-_pdfium: Final = threading.Lock()
 
 
 def text_of(content: bytes, media_type: str) -> tuple[str, bool]:
@@ -59,21 +57,22 @@ def _plain(content: bytes) -> str:
 
 
 def _pdf(content: bytes) -> str:
-    with _pdfium:
-        try:
-            document = pypdfium2.PdfDocument(content)
-        except pypdfium2.PdfiumError as error:
-            if getattr(error, "err_code", None) == _ENCRYPTED:
-                raise ProblemError(problems.PAPER_ENCRYPTED) from error
-            raise ProblemError(problems.PAPER_UNREADABLE, "not a PDF") from error
-        try:
-            if len(document) > MOST_PAGES:
-                raise ProblemError(problems.PAPER_TOO_LARGE, f"at most {MOST_PAGES} pages")
-            return "\n".join(_page_text(document, index) for index in range(len(document)))
-        except pypdfium2.PdfiumError as error:
-            raise ProblemError(problems.PAPER_UNREADABLE, "a page of the PDF is damaged") from error
-        finally:
-            document.close()
+    try:
+        with opened(content) as document:
+            return _pages_text(document)
+    except pypdfium2.PdfiumError as error:
+        if getattr(error, "err_code", None) == _ENCRYPTED:
+            raise ProblemError(problems.PAPER_ENCRYPTED) from error
+        raise ProblemError(problems.PAPER_UNREADABLE, "not a PDF") from error
+
+
+def _pages_text(document: pypdfium2.PdfDocument) -> str:
+    try:
+        if len(document) > MOST_PAGES:
+            raise ProblemError(problems.PAPER_TOO_LARGE, f"at most {MOST_PAGES} pages")
+        return "\n".join(_page_text(document, index) for index in range(len(document)))
+    except pypdfium2.PdfiumError as error:
+        raise ProblemError(problems.PAPER_UNREADABLE, "a page of the PDF is damaged") from error
 
 
 def _page_text(document: pypdfium2.PdfDocument, index: int) -> str:
