@@ -236,14 +236,11 @@ def redrive_dead_letters(
     conditions = _given(type=type, queue=queue, since=since, before=before)
 
     def work(exchange: Exchange) -> None:
-        _refuse_both(dead_letter_id, conditions)
+        done = _one_or_many(exchange, "redrive", dead_letter_id, conditions, limit, why)
         if dead_letter_id is not None:
-            done = exchange.call("POST", f"/v1/repair/dead-letters/{dead_letter_id}/redrive", body={"why": why})
             state = "published, and died again: it is kept" if done["state"] == "kept" else done["state"]
             print(f"{done['dead_letter_id']}: {state}")
             return
-        body = {"filter": conditions, "limit": limit, "why": why}
-        done = exchange.call("POST", "/v1/repair/dead-letters/redrive", body=body)
         print(f"{done['redriven']} redriven, {done['refused']} not taken by the broker, {done['remaining']} remaining")
 
     return _run(work)
@@ -266,16 +263,24 @@ def discard_dead_letters(
     conditions = _given(type=type, queue=queue, since=since, before=before)
 
     def work(exchange: Exchange) -> None:
-        _refuse_both(dead_letter_id, conditions)
+        done = _one_or_many(exchange, "discard", dead_letter_id, conditions, limit, why)
         if dead_letter_id is not None:
-            done = exchange.call("POST", f"/v1/repair/dead-letters/{dead_letter_id}/discard", body={"why": why})
             print(f"{done['dead_letter_id']}: {done['state']}")
             return
-        body = {"filter": conditions, "limit": limit, "why": why}
-        done = exchange.call("POST", "/v1/repair/dead-letters/discard", body=body)
         print(f"{done['discarded']} discarded, {done['remaining']} remaining")
 
     return _run(work)
+
+
+def _one_or_many(
+    exchange: Exchange, verb: str, dead_letter_id: str | None, conditions: Mapping[str, str], limit: int, why: str
+) -> Json:
+    """What came of it for one dead letter, or for those that the conditions find."""
+    _refuse_both(dead_letter_id, conditions)
+    if dead_letter_id is not None:
+        return exchange.call("POST", f"/v1/repair/dead-letters/{dead_letter_id}/{verb}", body={"why": why})
+    body = {"filter": conditions, "limit": limit, "why": why}
+    return exchange.call("POST", f"/v1/repair/dead-letters/{verb}", body=body)
 
 
 @limits.command(name="list")

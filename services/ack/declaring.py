@@ -1,6 +1,6 @@
 """Declares days and office hours and takes them back: the change, its history and the work that follows from it, in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, TypeVar
@@ -18,11 +18,22 @@ from shared.postgres import Connection, Database
 from shared.problems import FieldError, ProblemError
 from shared.thai.working_time import Hours
 
-WITHDRAWN: Final = "withdrawn"
 HOURS: Final = "hours"
-HOURS_WITHDRAWN: Final = "hours_withdrawn"
 
-Standing = TypeVar("Standing", Declared, DeclaredHours)
+Standing = TypeVar("Standing", bound=Declared | DeclaredHours)
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Where what is declared stands, and what the history calls the taking back of it."""
+
+    declared: Callable[[Connection, UUID], Awaitable[Sequence[Declared | DeclaredHours]]]
+    remove: Callable[[Connection, UUID, date], Awaitable[None]]
+    withdrawn: str
+
+
+DAYS: Final = Book(calendars.declared, calendars.remove, "withdrawn")
+OFFICE_HOURS: Final = Book(office_hours.declared, office_hours.remove, "hours_withdrawn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +72,6 @@ async def declare(
     return entry
 
 
-async def withdraw(database: Database, agency_id: UUID, day: date, said: str, by: Declarer, now: datetime) -> None:
-    """Take the day back; its history stays. Raises ProblemError `not_found` when it was not declared."""
-    reason = _reason(said)
-    async with database.transaction() as connection:
-        line = await _permitted(connection, agency_id, day, by, now)
-        before = _of_day(await calendars.declared(connection, agency_id), day, line, by)
-        if before is None:
-            raise ProblemError(common.NOT_FOUND)
-        await calendars.remove(connection, agency_id, day)
-        change = Change(new_id(), day, WITHDRAWN, before.below, reason, by.agency_id, by.client_id, now)
-        await calendars.add_change(connection, agency_id, change)
-
-
 async def declare_hours(
     database: Database, agency_id: UUID, day: date, hours: Hours, said: str, by: Declarer, now: datetime, *, below: bool
 ) -> DeclaredHours:
@@ -94,16 +92,16 @@ async def declare_hours(
     return entry
 
 
-async def withdraw_hours(database: Database, agency_id: UUID, day: date, said: str, by: Declarer, now: datetime) -> None:
-    """Take the hours from that day on back; their history stays. Raises ProblemError `not_found` when none were declared."""
+async def withdraw(database: Database, agency_id: UUID, day: date, said: str, by: Declarer, now: datetime, what: Book) -> None:
+    """Take back what was declared for the day or from it on; its history stays. Raises ProblemError `not_found` when nothing was."""
     reason = _reason(said)
     async with database.transaction() as connection:
         line = await _permitted(connection, agency_id, day, by, now)
-        before = _of_day(await office_hours.declared(connection, agency_id), day, line, by)
+        before = _of_day(await what.declared(connection, agency_id), day, line, by)
         if before is None:
             raise ProblemError(common.NOT_FOUND)
-        await office_hours.remove(connection, agency_id, day)
-        change = Change(new_id(), day, HOURS_WITHDRAWN, before.below, reason, by.agency_id, by.client_id, now)
+        await what.remove(connection, agency_id, day)
+        change = Change(new_id(), day, what.withdrawn, before.below, reason, by.agency_id, by.client_id, now)
         await calendars.add_change(connection, agency_id, change)
 
 

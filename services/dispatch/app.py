@@ -40,13 +40,14 @@ from services.dispatch.delivery.send import Sender
 from services.dispatch.delivery.slots import Slots
 from services.dispatch.flow import Limits
 from services.dispatch.guard import Guard, GuardedResolver
+from services.dispatch.in_hand import RequestPace
 from services.dispatch.mail import Identity, MailSender
 from services.dispatch.mail_limits import DomainLimits, Domains
 from services.dispatch.mail_notifier import MailNotifier, MailPace
 from services.dispatch.mail_pool import MailPool, MailServer
-from services.dispatch.notifier import Notifier, NotifierPace
+from services.dispatch.notifier import Notifier
 from services.dispatch.observer import Observer
-from services.dispatch.resender import Resender, ResenderPace
+from services.dispatch.resender import Resender
 from services.dispatch.resources import Resources
 from services.dispatch.scheduler import Pace, Scheduler
 from services.dispatch.sequencer import FeedPruner, Sequencer
@@ -204,7 +205,7 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
         )
 
     webhooks = resources.webhooks
-    notifier_pace = NotifierPace(
+    notifier_pace = RequestPace(
         quick=settings.dispatch_notice_concurrency,
         slow=settings.dispatch_notice_slow_concurrency,
         lease=timedelta(seconds=settings.dispatch_lease),
@@ -212,7 +213,7 @@ async def open_engine(stack: AsyncExitStack, settings: DispatchSettings, resourc
         limits=pace.limits,
         poll_interval=settings.dispatch_poll_interval,
     )
-    resender_pace = ResenderPace(
+    resender_pace = RequestPace(
         quick=settings.dispatch_resend_concurrency,
         slow=settings.dispatch_resend_slow_concurrency,
         lease=timedelta(seconds=settings.dispatch_lease),

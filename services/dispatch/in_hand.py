@@ -2,14 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import timedelta
+from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
 
 from services.dispatch.delivery.slots import SLOW_AFTER
+from services.dispatch.flow import Limits
 from shared import postgres
 from shared.runtime import pause
 
@@ -18,6 +20,30 @@ OUTAGE_PAUSE: Final = 0.25
 LAST_PATIENCE: Final = 3.0
 
 log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPace:
+    """How much at a time (requests that have just begun, and beside them those that take long), how long one piece is held, and
+    the seconds before each retry.
+    """
+
+    quick: int
+    slow: int
+    lease: timedelta
+    schedule: tuple[float, ...]
+    limits: Limits
+    poll_interval: float
+
+
+class Piece(Protocol):
+    """Something to do under a lease."""
+
+    @property
+    def lease_token(self) -> UUID: ...
+
+
+P = TypeVar("P", bound=Piece)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +63,25 @@ class InHand:
     def __len__(self) -> int:
         return len(self._held)
 
-    def begun_within(self, seconds: float) -> int:
-        """How many of them have been under way for no longer than that."""
-        since = time.monotonic() - seconds
-        return sum(held.begun > since for held in self._held.values())
+    async def fill(
+        self, pace: RequestPace, claim: Callable[[int], Awaitable[Sequence[P]]], do: Callable[[P], Coroutine[Any, Any, None]]
+    ) -> int:
+        """Claim as many as there is room for, and begin with them; returns how many."""
+        room = self._room(pace)
+        if room <= 0:
+            # Until one has ended, or has taken so long that it is out of the way of the others.
+            await self.one_ended(SLOW_AFTER)
+            return 0
+        claimed = await claim(room)
+        for piece in claimed:
+            self.add(do(piece), piece.lease_token)
+        return len(claimed)
 
-    def room(self, quick: int, slow: int) -> int:
+    def _room(self, pace: RequestPace) -> int:
         """How many more may begin: those that take long hold up no others until they fill a room of their own."""
-        return min(quick - self.begun_within(SLOW_AFTER), quick + slow - len(self))
+        since = time.monotonic() - SLOW_AFTER
+        begun = sum(held.begun > since for held in self._held.values())
+        return min(pace.quick - begun, pace.quick + pace.slow - len(self))
 
     def add(self, work: Coroutine[Any, Any, None], lease_token: UUID) -> None:
         """Begin with one."""

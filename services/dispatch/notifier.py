@@ -8,7 +8,7 @@ not make its letters wait.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import orjson
@@ -19,10 +19,8 @@ from pydantic import BaseModel
 from services.dispatch import flow
 from services.dispatch.delivery.jobs import CircularContent, Endpoint
 from services.dispatch.delivery.send import dice, outcome_name
-from services.dispatch.delivery.slots import SLOW_AFTER
 from services.dispatch.feed import event_id
-from services.dispatch.flow import Limits
-from services.dispatch.in_hand import InHand, recorded
+from services.dispatch.in_hand import InHand, RequestPace, recorded
 from services.dispatch.outcomes import Outcome, RetryLater
 from services.dispatch.payload import BATCH_CONTENT_TYPE, CONTENT_TYPE, EndpointEvent
 from services.dispatch.store import circuits, circulars, feed, subscriptions
@@ -39,20 +37,6 @@ _sent = _meter.create_counter(
 )
 
 Show = Callable[[Told, CircularContent | None, Mapping[UUID, FeedRecipient], str], BaseModel]
-
-
-@dataclass(frozen=True, slots=True)
-class NotifierPace:
-    """How much at a time (requests that have just begun, and beside them those that take long), how long one batch is held, and
-    the seconds before each retry.
-    """
-
-    quick: int
-    slow: int
-    lease: timedelta
-    schedule: tuple[float, ...]
-    limits: Limits
-    poll_interval: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +61,7 @@ class Notifier:
         webhooks: WebhookSender,
         show: Show,
         *,
-        pace: NotifierPace,
+        pace: RequestPace,
         public_url: str,
     ) -> None:
         self._database = database
@@ -97,15 +81,7 @@ class Notifier:
         return begun
 
     async def _begin(self) -> int:
-        room = self._in_hand.room(self._pace.quick, self._pace.slow)
-        if room <= 0:
-            # Until one has ended, or has taken so long that it is out of the way of the others.
-            await self._in_hand.one_ended(SLOW_AFTER)
-            return 0
-        parcels = await self._claim(room)
-        for parcel in parcels:
-            self._in_hand.add(self._deliver(parcel), parcel.lease_token)
-        return len(parcels)
+        return await self._in_hand.fill(self._pace, self._claim, self._deliver)
 
     async def _claim(self, most: int) -> list[Parcel]:
         async with self._database.transaction() as connection:

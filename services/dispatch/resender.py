@@ -7,7 +7,7 @@ letter waits for room. What it finds out about an endpoint counts as what letter
 import asyncio
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -19,9 +19,8 @@ from services.dispatch.breaker import BreakerPolicy
 from services.dispatch.delivery.jobs import CircularContent
 from services.dispatch.delivery.record import judge
 from services.dispatch.delivery.send import dice, outcome_name
-from services.dispatch.delivery.slots import SLOW_AFTER
-from services.dispatch.flow import Flow, Limits
-from services.dispatch.in_hand import InHand, recorded
+from services.dispatch.flow import Flow
+from services.dispatch.in_hand import InHand, RequestPace, recorded
 from services.dispatch.outcomes import GONE_REASON, Gone, Outcome, RetryLater
 from services.dispatch.resends import (
     MOST_TOGETHER,
@@ -34,8 +33,8 @@ from services.dispatch.resends import (
     is_used_up,
     left_out,
 )
-from services.dispatch.store import circuits, circulars, claims, endpoints, resends
-from services.dispatch.store.resends import Attempt, Due, Leased
+from services.dispatch.store import circuits, circulars, claims, endpoints, resend_leases, resends
+from services.dispatch.store.resend_leases import Attempt, Due, Leased
 from services.dispatch.transport import WebhookSender
 from shared.postgres import Connection, Database
 
@@ -49,25 +48,15 @@ _sent = _meter.create_counter(
 
 
 @dataclass(frozen=True, slots=True)
-class ResenderPace:
-    """How much at a time (requests that have just begun, and beside them those that take long), how long one letter is held, and
-    the seconds before each retry.
-    """
-
-    quick: int
-    slow: int
-    lease: timedelta
-    schedule: tuple[float, ...]
-    limits: Limits
-    poll_interval: float
-
-
-@dataclass(frozen=True, slots=True)
 class _Parcel:
     """A leased letter, with its circular."""
 
     leased: Leased
     circular: CircularContent
+
+    @property
+    def lease_token(self) -> UUID:
+        return self.leased.lease_token
 
 
 class Resender:
@@ -75,7 +64,7 @@ class Resender:
 
     name = "dispatch resender"
 
-    def __init__(self, database: Database, webhooks: WebhookSender, breaker_policy: BreakerPolicy, pace: ResenderPace) -> None:
+    def __init__(self, database: Database, webhooks: WebhookSender, breaker_policy: BreakerPolicy, pace: RequestPace) -> None:
         self._database = database
         self._webhooks = webhooks
         self._breaker_policy = breaker_policy
@@ -97,27 +86,19 @@ class Resender:
         return begun
 
     async def _begin(self) -> int:
-        room = self._in_hand.room(self._pace.quick, self._pace.slow)
-        if room <= 0:
-            # Until one has ended, or has taken so long that it is out of the way of the others.
-            await self._in_hand.one_ended(SLOW_AFTER)
-            return 0
-        parcels = await self._claim(room)
-        for parcel in parcels:
-            self._in_hand.add(self._deliver(parcel), parcel.leased.lease_token)
-        return len(parcels)
+        return await self._in_hand.fill(self._pace, self._claim, self._deliver)
 
     async def _claim(self, most: int) -> list[_Parcel]:
         async with self._database.connection() as connection:
-            if not await resends.is_any_due(connection):
+            if not await resend_leases.is_any_due(connection):
                 return []
         async with self._database.transaction() as connection:
             # The turn of those who claim letters: an agency's limits hold for both together.
             if not await claims.try_turn(connection):
                 return []
-            for resend_id in await resends.over(connection):
+            for resend_id in await resend_leases.over(connection):
                 await resends.end(connection, resend_id, ResendState.EXPIRED)
-            leased = await self._lease(connection, await resends.lock_due(connection, ORDERS_PER_TURN), most)
+            leased = await self._lease(connection, await resend_leases.lock_due(connection, ORDERS_PER_TURN), most)
             contents = await circulars.get_circulars(connection, list({one.circular_id for one in leased}))
         return [_Parcel(one, contents[one.circular_id]) for one in leased]
 
@@ -131,7 +112,7 @@ class Resender:
         for order in due:
             later = _must_wait(order, flows[order.agency_id], now)
             if later is not None:
-                await resends.look_at(connection, order.resend_id, later)
+                await resend_leases.look_at(connection, order.resend_id, later)
                 continue
             room = flow.room(flows[order.agency_id], now) - taken[order.agency_id]
             together = min(room, most - len(found), MOST_TOGETHER)
@@ -139,26 +120,26 @@ class Resender:
                 ready = await self._take(connection, order, together)
                 taken[order.agency_id] += len(ready)
                 found += ready
-            following = await resends.next_due(connection, order.resend_id)
+            following = await resend_leases.next_due(connection, order.resend_id)
             if following is None:
                 await resends.end(connection, order.resend_id, ResendState.DONE)
                 log.info("resend done", resend_id=str(order.resend_id), agency_id=str(order.agency_id))
             else:
-                await resends.look_at(connection, order.resend_id, max(following, now + flow.LOOK_PAUSE))
+                await resend_leases.look_at(connection, order.resend_id, max(following, now + flow.LOOK_PAUSE))
         spent = {agency_id: flow.spend(flows[agency_id], count, now) for agency_id, count in taken.items() if count}
         await circuits.watch(connection, {}, {agency_id: until for agency_id, until in spent.items() if until is not None})
         return found
 
     async def _take(self, connection: Connection, order: Due, most: int) -> list[Leased]:
         """Lease up to `most`; what does not go any more is settled instead."""
-        found = await resends.lease(connection, order.resend_id, most, uuid4(), self._pace.lease)
+        found = await resend_leases.lease(connection, order.resend_id, most, uuid4(), self._pace.lease)
         ready: list[Leased] = []
         for one in found:
             # Since the order was given the sender may have recalled it; what is sent by another way meanwhile is sent here as well.
             if left_out(one.state, one.recalled_at) == "recalled":
-                await resends.settle(connection, order.resend_id, one.address.delivery_id, ItemState.LEFT_OUT, "recalled")
+                await resend_leases.settle(connection, order.resend_id, one.address.delivery_id, ItemState.LEFT_OUT, "recalled")
             elif is_used_up(one.tries, self._pace.schedule):
-                await resends.settle(connection, order.resend_id, one.address.delivery_id, ItemState.FAILED, "workers_lost")
+                await resend_leases.settle(connection, order.resend_id, one.address.delivery_id, ItemState.FAILED, "workers_lost")
             else:
                 ready.append(one)
         return ready
@@ -199,17 +180,17 @@ class Resender:
         """Tried twice, the second finds the lease gone; so does what ended meanwhile, and its log is complete all the same."""
         now, delivery_id = datetime.now(UTC), leased.address.delivery_id
         async with self._database.transaction() as connection:
-            is_held = await resends.lock_leased(connection, leased, now)
-            await resends.add_attempt(connection, leased, attempt)
+            is_held = await resend_leases.lock_leased(connection, leased, now)
+            await resend_leases.add_attempt(connection, leased, attempt)
             if not is_held:
                 return
             match decide(outcome, leased.tries, self._pace.schedule, now, dice()):
                 case Taken():
-                    await resends.settle(connection, leased.resend_id, delivery_id, ItemState.SENT, None)
+                    await resend_leases.settle(connection, leased.resend_id, delivery_id, ItemState.SENT, None)
                 case TriedAgain(at):
-                    await resends.again(connection, leased.resend_id, delivery_id, at)
+                    await resend_leases.again(connection, leased.resend_id, delivery_id, at)
                 case GivenUp(reason):
-                    await resends.settle(connection, leased.resend_id, delivery_id, ItemState.FAILED, reason)
+                    await resend_leases.settle(connection, leased.resend_id, delivery_id, ItemState.FAILED, reason)
             await judge(connection, {leased.address.agency_id: [outcome]}, self._breaker_policy)
             if isinstance(outcome, Gone):
                 gone = (leased.address.agency_id, leased.endpoint.url)
@@ -217,7 +198,7 @@ class Resender:
 
     async def _release(self, tokens: list[UUID]) -> None:
         async with self._database.connection() as connection:
-            await resends.release(connection, tokens)
+            await resend_leases.release(connection, tokens)
 
 
 def _must_wait(order: Due, agency: Flow, now: datetime) -> datetime | None:

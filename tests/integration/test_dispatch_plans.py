@@ -9,7 +9,7 @@ import pytest
 
 from services.dispatch.causes import symptoms_of
 from services.dispatch.resends import MOST_RESENT
-from services.dispatch.store import circuits, dead_letters, health, limits, repair, resends
+from services.dispatch.store import circuits, dead_letters, health, limits, repair, resend_leases, resends
 from services.dispatch.store.dead_letters import WantedDead
 from services.dispatch.store.repair import Wanted
 from shared.postgres import Connection
@@ -160,9 +160,9 @@ async def test_resends_do_not_read_what_others_have(dispatch: Bench) -> None:
         large = await large_enough(connection, "deliveries", "attempts", "resend_deliveries", "resend_attempts")
         late = NOW + timedelta(days=1)
         looks: Looks = {
-            "due orders": (resends.LOCK_DUE, (20,)),
-            "lease": (resends.LEASE, (ours, 2, uuid4(), timedelta(minutes=1))),
-            "next due": (resends.NEXT_DUE, (ours,)),
+            "due orders": (resend_leases.LOCK_DUE, (20,)),
+            "lease": (resend_leases.LEASE, (ours, 2, uuid4(), timedelta(minutes=1))),
+            "next due": (resend_leases.NEXT_DUE, (ours,)),
             "range": (resends.IN_RANGE, (other, NOW, late, None, None, 21)),
             "further on": (resends.IN_RANGE, (other, NOW, late, NOW + timedelta(minutes=1), UUID(int=0), 21)),
             "counts": (resends.COUNTS, ([ours],)),

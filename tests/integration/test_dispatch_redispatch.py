@@ -1,6 +1,5 @@
 """A sender has a circular sent again to those who have it and do not answer."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -13,9 +12,8 @@ from shared.access import Scope
 from shared.contracts.events import CircularDispatched, DeliveriesHandedOver
 from shared.thai.dates import bangkok_date
 from tests.support import afterwards
-from tests.support.dispatch import Bench, circular_dispatched, gathered, recipient_registered, recipient_withdrawn
-from tests.support.eventually import eventually
-from tests.support.receiver import Answer, Receiver
+from tests.support.dispatch import Bench, being_sent, circular_dispatched, gathered, recipient_registered, recipient_withdrawn
+from tests.support.receiver import Receiver
 
 
 async def handed_over(dispatch: Bench, endpoint: Receiver, count: int) -> tuple[UUID, CircularDispatched]:
@@ -136,16 +134,9 @@ async def test_an_answer_that_was_taken_back_before_its_letter_came_here_ends_th
 async def test_an_answer_that_came_and_went_while_the_letter_was_sent_ends_the_ladder_once(
     dispatch: Bench, endpoint: Receiver, status: int
 ) -> None:
-    gate = asyncio.Event()
-    circular = circular_dispatched([await dispatch.agency(url=f"{endpoint.url}/hook")])
-    await dispatch.apply(circular)
-    endpoint.script("/hook", Answer(status, gate=gate))
-    sending = asyncio.create_task(dispatch.deliver_due())
-    await eventually(endpoint.count, lambda count: count == 1)
-    await dispatch.apply(recipient_registered(circular))
-    await dispatch.apply(recipient_withdrawn(circular))
-    gate.set()
-    await sending
+    async with being_sent(dispatch, endpoint, status) as circular:
+        await dispatch.apply(recipient_registered(circular))
+        await dispatch.apply(recipient_withdrawn(circular))
     row = await dispatch.delivery()
     assert (row["state"], row["acknowledged_at"], row["lease_token"], row["attempts"]) == ("handed_over", None, None, 1)
     assert len(await dispatch.events(DeliveriesHandedOver)) == 1

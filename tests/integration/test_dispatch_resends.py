@@ -20,7 +20,7 @@ from services.dispatch.outcomes import Deferred, Delivered, Gone, NoRoute, Outco
 from services.dispatch.reasons import http_reason
 from services.dispatch.resends import GivenUp, Result, Taken, TriedAgain, decide, is_used_up, left_out
 from services.dispatch.sequencer import FeedPruner
-from services.dispatch.store import circuits, resends
+from services.dispatch.store import circuits, resend_leases, resends
 from shared.access import Scope
 from shared.contracts.events import CircularDispatched
 from shared.contracts.topology import Lane
@@ -469,7 +469,7 @@ async def test_a_lease_that_was_lost_cannot_record(dispatch: Bench, endpoint: Re
     await eventually(endpoint.count, lambda count: count == 2)
     await execute(dispatch, "UPDATE resend_deliveries SET next_attempt_at = now()")
     async with dispatch.database.transaction() as connection:
-        (taken,) = await resends.lease(connection, UUID(made["resend_id"]), 1, uuid4(), timedelta(minutes=1))
+        (taken,) = await resend_leases.lease(connection, UUID(made["resend_id"]), 1, uuid4(), timedelta(minutes=1))
     gate.set()
     await slow
     items = (await call(dispatch, agency, "GET", f"/{made['resend_id']}/deliveries")).json()["items"]

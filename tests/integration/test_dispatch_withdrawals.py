@@ -11,8 +11,7 @@ from services.dispatch.sequencer import Sequencer
 from shared.access import Scope
 from shared.contracts.events import CircularDispatched, DeliveriesHandedOver, DeliveriesRecalled, DeliveriesUndeliverable
 from tests.support import afterwards
-from tests.support.dispatch import Bench, circular_dispatched, recipient_registered
-from tests.support.eventually import eventually
+from tests.support.dispatch import Bench, being_sent, circular_dispatched, recipient_registered
 from tests.support.receiver import Answer, Receiver
 
 
@@ -72,15 +71,8 @@ async def test_what_was_not_handed_over_stops_and_what_was_is_no_longer_open(dis
 async def test_what_is_being_sent_ends_as_recalled_alone_and_keeps_its_attempt(
     dispatch: Bench, endpoint: Receiver, status: int
 ) -> None:
-    gate = asyncio.Event()
-    circular = circular_dispatched([await dispatch.agency(url=f"{endpoint.url}/hook")])
-    await dispatch.apply(circular)
-    endpoint.script("/hook", Answer(status, gate=gate))
-    sending = asyncio.create_task(dispatch.deliver_due())
-    await eventually(endpoint.count, lambda count: count == 1)
-    await _recall(dispatch, circular)
-    gate.set()
-    await sending
+    async with being_sent(dispatch, endpoint, status) as circular:
+        await _recall(dispatch, circular)
     row = await dispatch.delivery()
     assert (row["state"], row["attempts"], row["lease_token"]) == ("recalled", 1, None)
     (attempt,) = await dispatch.attempts()

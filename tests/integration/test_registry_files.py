@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import repeat
 from pathlib import Path
-from unittest.mock import MagicMock
 from uuid import UUID
 
 import pytest
@@ -110,8 +109,12 @@ async def test_link_is_made_for_readers_and_dies_with_its_time(
     assert (part.status_code, part.content) == (206, b"%PDF-1.7")
     assert (await registry.http.head(link)).headers["content-length"] == str(len(CONTENT))
     then = int((datetime.now().astimezone() - timedelta(days=30, minutes=1)).timestamp())
+
+    def in_the_past(_signer: TimestampSigner) -> int:
+        return then
+
     with pytest.MonkeyPatch.context() as past:
-        past.setattr(TimestampSigner, "get_timestamp", MagicMock(return_value=then))
+        past.setattr(TimestampSigner, "get_timestamp", in_the_past)
         old = LinkSigner(settings_environment["link_key"]).sign(Purpose.FILE, UUID(path.rpartition("/")[2]))
     assert (await registry.http.get(f"/f/{old}")).status_code == 404
 

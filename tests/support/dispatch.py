@@ -38,6 +38,8 @@ from shared.contracts.events import (
 from shared.contracts.topology import Lane, lane_queue
 from shared.ids import new_id
 from shared.postgres import Database, Row
+from tests.support.eventually import eventually
+from tests.support.receiver import Answer, Receiver
 from tests.support.tokens import TokenIssuer
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -121,15 +123,17 @@ def circular_dispatched(
     )
 
 
+def _about(circular: CircularDispatched, index: int) -> dict[str, Any]:
+    recipient = circular.recipients[index]
+    about = {"recipient_id": recipient.recipient_id, "agency_id": recipient.agency_id}
+    return about | {"circular_id": circular.circular_id, "letter_id": circular.letter.letter_id}
+
+
 def recipient_registered(
     circular: CircularDispatched, index: int = 0, *, recorded_at: datetime | None = None
 ) -> RecipientRegistered:
-    recipient = circular.recipients[index]
     return RecipientRegistered(
-        recipient_id=recipient.recipient_id,
-        circular_id=circular.circular_id,
-        agency_id=recipient.agency_id,
-        letter_id=circular.letter.letter_id,
+        **_about(circular, index),
         receive_number="๓๓๓",
         receive_date=date(2017, 11, 10),
         recorded_at=recorded_at or datetime.now(UTC),
@@ -139,12 +143,8 @@ def recipient_registered(
 def recipient_withdrawn(
     circular: CircularDispatched, index: int = 0, *, recorded_at: datetime | None = None
 ) -> RecipientWithdrawn:
-    recipient = circular.recipients[index]
     return RecipientWithdrawn(
-        recipient_id=recipient.recipient_id,
-        circular_id=circular.circular_id,
-        agency_id=recipient.agency_id,
-        letter_id=circular.letter.letter_id,
+        **_about(circular, index),
         reason="ลงรับผิดฉบับ",
         recorded_at=recorded_at or datetime.now(UTC),
     )
@@ -306,6 +306,20 @@ async def bench(base: Mapping[str, str], tokens: TokenIssuer, **more: str) -> As
         transport = httpx.ASGITransport(create_app(resources, tokens.verifier()))
         http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://wian.test"))
         yield Bench(settings, resources, engine, publisher, http, tokens)
+
+
+@asynccontextmanager
+async def being_sent(dispatch: "Bench", endpoint: Receiver, status: int) -> AsyncGenerator[CircularDispatched]:
+    """A circular to one endpoint, which has the letter in hand meanwhile and answers with `status` when the block has ended."""
+    gate = asyncio.Event()
+    circular = circular_dispatched([await dispatch.agency(url=f"{endpoint.url}/hook")])
+    await dispatch.apply(circular)
+    endpoint.script("/hook", Answer(status, gate=gate))
+    sending = asyncio.create_task(dispatch.deliver_due())
+    await eventually(endpoint.count, lambda count: count == 1)
+    yield circular
+    gate.set()
+    await sending
 
 
 async def gathered(*work: Any) -> None:

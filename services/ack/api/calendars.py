@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.ack import problems
 from services.ack.api.dependencies import Ack
 from services.ack.calendars import COUNTRY, Kind
-from services.ack.declaring import Declarer, declare, declare_hours, visible, withdraw, withdraw_hours
+from services.ack.declaring import DAYS, OFFICE_HOURS, Declarer, declare, declare_hours, visible, withdraw
 from services.ack.office_hours import HoursError, read_hours, written
 from services.ack.store import calendars, office_hours
 from services.ack.store.calendars import Change
@@ -199,7 +199,7 @@ async def declare_day(whose: Whose, day: OnDay, body: DayIn, caller: CalendarKee
 @router.delete("/{whose}/days/{day}", summary="Take a declared day back", status_code=204)
 async def withdraw_day(whose: Whose, day: OnDay, reason: Why, caller: CalendarKeeper, ack: Ack) -> None:
     """Its history stays, and so does every deadline that it has moved later."""
-    await withdraw(ack.database, _agency(whose), day, reason, _by(caller), ack.now())
+    await withdraw(ack.database, _agency(whose), day, reason, _by(caller), ack.now(), DAYS)
 
 
 @router.put("/{whose}/hours/{day}", summary="Declare office hours from a day on")
@@ -227,4 +227,4 @@ async def set_office_hours(whose: Whose, day: OnDay, body: HoursIn, caller: Cale
 @router.delete("/{whose}/hours/{day}", summary="Take declared office hours back", status_code=204)
 async def withdraw_office_hours(whose: Whose, day: OnDay, reason: Why, caller: CalendarKeeper, ack: Ack) -> None:
     """What was in force before counts again; the history stays, and so does every deadline that was moved later."""
-    await withdraw_hours(ack.database, _agency(whose), day, reason, _by(caller), ack.now())
+    await withdraw(ack.database, _agency(whose), day, reason, _by(caller), ack.now(), OFFICE_HOURS)
